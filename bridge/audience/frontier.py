@@ -1,0 +1,58 @@
+"""How far an audience is delivered: for every user the newest run whose rows were sent.
+
+A large delivery is cut into parts, each with all the runs there are by then, so that users at the start
+of the order may be delivered up to an older run than the users after them (design.md, invariant 7).
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Users from `start` (a `rows.user_key`, inclusive; empty: the first) on are delivered up to `run`."""
+
+    start: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Steps by ascending start; the first starts at ""; neighbours differ in their run."""
+
+    steps: tuple[Step, ...] = (Step("", 0),)
+
+    @property
+    def lowest(self) -> int:
+        """Every row of a run up to this one is delivered."""
+        return min(step.run for step in self.steps)
+
+    @property
+    def highest(self) -> int:
+        """No row of a run above this one is delivered."""
+        return max(step.run for step in self.steps)
+
+    def at(self, user: str) -> int:
+        """The newest run delivered for this user."""
+        return max((step for step in self.steps if step.start <= user), key=lambda step: step.start).run
+
+    def advance(self, start: str, stop: str | None, run: int) -> Self:
+        """Users from `start` up to but without `stop` (None: to the last) are delivered up to `run`."""
+        kept = {step.start: step.run for step in self.steps}
+        resumed = {} if stop is None else {stop: self.at(stop)}
+        inside = {at for at in kept if at >= start and (stop is None or at < stop)}
+        merged = {at: kept[at] for at in kept if at not in inside} | resumed | {start: run}
+        steps: list[Step] = []
+        for at in sorted(merged):
+            if not steps or steps[-1].run != merged[at]:
+                steps.append(Step(at, merged[at]))
+        return type(self)(tuple(steps))
+
+    def to_json(self) -> list[list[str | int]]:
+        """Pairs of start and run."""
+        return [[step.start, step.run] for step in self.steps]
+
+    @classmethod
+    def from_json(cls, pairs: list[list[str | int]]) -> Self:
+        """Inverse of `to_json`."""
+        return cls(tuple(Step(str(start), int(run)) for start, run in pairs))
