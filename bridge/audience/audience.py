@@ -6,7 +6,7 @@ from typing import Self
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Audience:
-    """What one file may hold: its header's values, and whose files they are (seed s2s_data_import, Audience File)."""
+    """What one file may hold: its header's values, and whose it is (seed s2s_data_import, Audience File)."""
 
     account: str
     """Name of the account, as in the configuration."""

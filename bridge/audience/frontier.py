@@ -37,7 +37,13 @@ class Frontier:
         return max((step for step in self.steps if step.start <= user), key=lambda step: step.start).run
 
     def advance(self, start: str, stop: str | None, run: int) -> Self:
-        """Users from `start` up to but without `stop` (None: to the last) are delivered up to `run`."""
+        """Users from `start` up to but without `stop` (None: to the last) are delivered up to `run`.
+
+        Raises:
+            ValueError: The range holds no user: `stop` is not above `start`.
+        """
+        if stop is not None and stop <= start:
+            raise ValueError("a part of a delivery ends at or before its start")  # names no user id
         kept = {step.start: step.run for step in self.steps}
         resumed = {} if stop is None else {stop: self.at(stop)}
         inside = {at for at in kept if at >= start and (stop is None or at < stop)}

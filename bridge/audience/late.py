@@ -1,0 +1,62 @@
+"""Rows that come after something newer was delivered (design.md, invariant 1).
+
+A late row loses against a newer delivered one and is left out. A late remove_all takes with it what was
+delivered of its user and is older; what is newer must be said again behind it. What is older than the horizon
+cannot be judged: a removal is sent all the same, an add is set aside.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from bridge.audience.audience import Audience
+from bridge.audience.merge import first_of, latest
+from bridge.audience.rows import NOW, REMOVE, everything, user_columns
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What becomes of pending rows once history has been asked."""
+
+    send: pl.DataFrame
+    """What goes into the file, sorted by user and segment."""
+    superseded: int
+    """Pending rows left out, as something newer was delivered."""
+    beyond_horizon: pl.DataFrame
+    """Adds that nothing kept can judge; not sent."""
+
+
+def late_users(audience: Audience, pending: pl.DataFrame, newest_delivered: int | None) -> pl.DataFrame:
+    """The users (their columns, distinct) that have a row not newer than the newest delivered event time."""
+    if newest_delivered is None:
+        return pending.select(user_columns(audience)).clear()
+    late = pending.filter(pl.col("event_time") <= newest_delivered)
+    return late.select(user_columns(audience)).unique(maintain_order=True)
+
+
+def settle(audience: Audience, pending: pl.DataFrame, history: pl.DataFrame, horizon: int | None) -> Settled:
+    """Judge the pending rows of users that have a late one.
+
+    Args:
+        audience: Whose rows these are.
+        pending: `merge.latest` of what is not delivered, with `run`.
+        history: Every delivered row of these users that is newer than the oldest late one; more does no harm.
+        horizon: Epoch ms; older rows of history may be retired. None: nothing was ever retired.
+    """
+    both = pl.concat([history.with_columns(pending=False), pending.with_columns(pending=True)])
+    state = latest(audience, both)
+    wipes = pl.col("pending") & (pl.col("segment") == everything(audience))
+    wiped_now = pl.when(first_of(user_columns(audience))).then(wipes).forward_fill()
+    send = state.filter(pl.col("pending") | wiped_now)
+    unjudged = pl.col("pending") & (pl.col("timestamp") != REMOVE) & (pl.col("event_time") <= horizon)
+    beyond = send.filter(unjudged) if horizon is not None else send.clear()
+    superseded = len(pending) - int(send["pending"].sum())
+    if not beyond.is_empty():
+        send = send.filter(~unjudged)
+    restated = ~pl.col("pending") & (pl.col("timestamp") == NOW)
+    timestamp = pl.when(restated).then(pl.col("event_time") // 1_000).otherwise("timestamp")
+    return Settled(
+        send=send.with_columns(timestamp=timestamp).drop("pending"),
+        superseded=superseded,
+        beyond_horizon=beyond.drop("pending"),
+    )

@@ -1,0 +1,57 @@
+"""Last write wins, as columns (design.md, invariant 1).
+
+A user's segment is what the last write says of it. A remove_all is a write on every segment at once, and
+comes before the segments of its own event: what is older than it is gone, what its event or a later one says
+stays.
+Merging is associative and idempotent, so it may be done at the seal, in the background and at delivery alike.
+"""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from bridge.audience.audience import Audience
+from bridge.audience.rows import ORDER, everything, user_columns
+
+
+def latest(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that win among `rows`, sorted by user and segment, a remove_all row first in its user.
+
+    Args:
+        audience: Whose rows these are.
+        rows: Columns of `rows.schema`, with or without `run`, in any order.
+
+    Returns:
+        The same columns. Of two copies of one write (an event read twice) the one in the newer run stays.
+    """
+    key = [*user_columns(audience), "segment"]
+    run = ["run"] if "run" in rows.columns else []
+    ordered = rows.sort([*key, *ORDER, *run])
+    winners = ordered.filter(_last_of(key))
+    if not (winners["segment"] == everything(audience)).any():
+        return winners
+    return winners.filter(_not_before_remove_all(audience))
+
+
+def first_of(columns: Iterable[str]) -> pl.Expr:
+    """True for a row that differs from the one before it in any of `columns`."""
+    return pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in columns)
+
+
+def _last_of(columns: Iterable[str]) -> pl.Expr:
+    return pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in columns)
+
+
+def _not_before_remove_all(audience: Audience) -> pl.Expr:
+    """True where a row's place in the order is not below that of its user's remove_all.
+
+    The remove_all is its user's first row, so filling its place forward over the user needs no join.
+    """
+    first = first_of(user_columns(audience))
+    removes = pl.col("segment") == everything(audience)
+    verdict = pl.lit(value=True)
+    for name in reversed(ORDER):
+        floor = pl.when(first).then(pl.when(removes).then(pl.col(name)).otherwise(pl.col(name).lower_bound()))
+        removed_at = floor.forward_fill()
+        verdict = (pl.col(name) > removed_at) | ((pl.col(name) == removed_at) & verdict)
+    return verdict

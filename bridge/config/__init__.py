@@ -1,0 +1,50 @@
+"""What a user may write (contract.md, Configuration).
+
+    file ─▶ document ─▶ model ─▶ Config
+              │           │  rules
+              └──── faults ────┘
+
+`document` reads YAML and fills in `${NAME}`, `model` says what each key may be, `rules` what keys must be
+together; `load` gathers every fault of all three. `secret` reads the files that the configuration names.
+"""
+
+from bridge.config.fault import ConfigurationError
+from bridge.config.load import load
+from bridge.config.model import (
+    Account,
+    Config,
+    DeadLetterSettings,
+    HttpSettings,
+    InventoryAccounts,
+    KafkaSettings,
+    LoggingSettings,
+    QuotaSettings,
+    RegistrySettings,
+    RollSettings,
+    SftpSettings,
+    SpoolSettings,
+    Stream,
+    WindowSettings,
+)
+from bridge.config.secret import read_secret, secret_faults
+
+__all__ = [
+    "Account",
+    "Config",
+    "ConfigurationError",
+    "DeadLetterSettings",
+    "HttpSettings",
+    "InventoryAccounts",
+    "KafkaSettings",
+    "LoggingSettings",
+    "QuotaSettings",
+    "RegistrySettings",
+    "RollSettings",
+    "SftpSettings",
+    "SpoolSettings",
+    "Stream",
+    "WindowSettings",
+    "load",
+    "read_secret",
+    "secret_faults",
+]

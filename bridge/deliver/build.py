@@ -1,0 +1,192 @@
+"""An audience file on disk, cut at a user's end where it would grow too large."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from bridge.audience.audience import Audience
+from bridge.audience.header import Header
+from bridge.audience.lines import Lines, render
+from bridge.audience.rows import from_user
+from bridge.deliver.capped_gzip import CappedGzip
+from bridge.deliver.gathering import Gathered, removals_alone
+
+SLICE = 1 << 20
+"""Bytes of text handed to the compressor while there is room for plenty more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How a file of an audience is made."""
+
+    audience: Audience
+    placeholder: str
+    """The segment that does not exist, for users who are only removed from everything."""
+    directory: Path
+    """Where built files are kept until they are uploaded."""
+    level: int
+    """Of compression, 1 to 9."""
+    max_bytes: int
+    """The gzip file is at most this large."""
+    removals_after: int | None
+    """None: everything. Else removals alone, of runs after this one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """What was built, and how far it reaches."""
+
+    name: str | None
+    """None: no row was left to send, there is no file."""
+    bytes: int = 0
+    lines: int = 0
+    memberships: int = 0
+    sha256: str = ""
+    stop: str | None
+    """The first user that found no room; None: the last user is in."""
+    newest_event_time: int | None
+    """Newest event time among the rows that it covers, epoch ms."""
+    superseded: int = 0
+    """Rows left out, as something newer was delivered."""
+    beyond_horizon: pl.DataFrame | None = None
+    """Adds that nothing kept can judge; None: there are none."""
+    needed: int = 0
+    """Where not even the first user found room: bytes of its lines."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Tally:
+    """What has gone in so far."""
+
+    lines: int = 0
+    memberships: int = 0
+    superseded: int = 0
+    newest_event_time: int | None = None
+    beyond_horizon: list[pl.DataFrame] = field(default_factory=list)
+
+    def cover(self, gathered: Gathered, stop: str | None, audience: Audience) -> None:
+        beyond = gathered.settled.beyond_horizon
+        if stop is None:
+            self.superseded += gathered.settled.superseded
+        else:
+            beyond = beyond.filter(~from_user(audience, stop))
+        if not beyond.is_empty():
+            self.beyond_horizon.append(beyond)
+        newest = [time for time in (self.newest_event_time, gathered.newest_event_time) if time is not None]
+        self.newest_event_time = max(newest, default=None)
+
+
+def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], Header]) -> Built:
+    """Write the file of what was gathered.
+
+    The name is reserved only when there is a row to send; the file is synced when this returns.
+
+    Raises:
+        OSError: The file cannot be written; what there is of it is removed.
+    """
+    ranges = iter(gathered)
+    tally = _Tally()
+    first = _first_with_rows(recipe, ranges, tally)
+    if first is None:
+        return _built(tally, None, None)
+    header = reserve()
+    path = recipe.directory / header.file_identifier
+    try:
+        with path.open("wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            member = CappedGzip(file, limit=recipe.max_bytes, level=recipe.level)
+            member.write(header.render())
+            stop = _fill(recipe, member, _chain(first, recipe, ranges), tally)
+            member.close()
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    if tally.lines == 0:
+        path.unlink()
+        return Built(name=None, stop=stop, newest_event_time=None, needed=len(first[1].text))
+    _sync_folder(recipe.directory)
+    return _built(tally, stop, (header.file_identifier, member))
+
+
+def _first_with_rows(
+    recipe: Recipe, ranges: Iterator[Gathered], tally: _Tally
+) -> tuple[Gathered, Lines] | None:
+    for gathered in ranges:
+        lines = _render(recipe, gathered)
+        if not lines.rows.is_empty():
+            return gathered, lines
+        tally.cover(gathered, None, recipe.audience)
+    return None
+
+
+def _chain(
+    first: tuple[Gathered, Lines], recipe: Recipe, ranges: Iterator[Gathered]
+) -> Iterator[tuple[Gathered, Lines]]:
+    yield first
+    for gathered in ranges:
+        yield gathered, _render(recipe, gathered)
+
+
+def _render(recipe: Recipe, gathered: Gathered) -> Lines:
+    rows = gathered.settled.send
+    if recipe.removals_after is not None:
+        alone = removals_alone(recipe.audience, rows)
+        rows = alone.filter(pl.col("run") > recipe.removals_after)
+    return render(recipe.audience, rows, recipe.placeholder)
+
+
+def _fill(
+    recipe: Recipe, member: CappedGzip, ranges: Iterable[tuple[Gathered, Lines]], tally: _Tally
+) -> str | None:
+    """Write range after range; returns the first user that found no room, or None."""
+    for gathered, lines in ranges:
+        left = _write(member, lines, tally)
+        stop = None if left.rows.is_empty() else left.first_user
+        tally.cover(gathered, stop, recipe.audience)
+        if stop is not None:
+            return stop
+    return None
+
+
+def _write(member: CappedGzip, lines: Lines, tally: _Tally) -> Lines:
+    """Write as many whole users as surely fit; returns the rest."""
+    while not lines.rows.is_empty():
+        text = lines.text
+        room = member.room(len(text))
+        fitting = lines if len(text) <= room else lines.fitting(room)
+        if fitting.rows.is_empty():
+            break
+        written = text if fitting is lines else fitting.text
+        for start in range(0, len(written), SLICE):
+            member.write(written[start : start + SLICE])
+        tally.lines += written.count(b"\n")
+        tally.memberships += fitting.memberships
+        lines = lines.after(fitting)
+    return lines
+
+
+def _built(tally: _Tally, stop: str | None, file: tuple[str, CappedGzip] | None) -> Built:
+    name, member = file or (None, None)
+    return Built(
+        name=name,
+        bytes=member.bytes if member else 0,
+        lines=tally.lines,
+        memberships=tally.memberships,
+        sha256=member.sha256 if member else "",
+        stop=stop,
+        newest_event_time=tally.newest_event_time,
+        superseded=tally.superseded,
+        beyond_horizon=pl.concat(tally.beyond_horizon) if tally.beyond_horizon else None,
+    )
+
+
+def _sync_folder(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,38 @@
+"""Whether the process works: its threads beat, it has partitions, its spool can be written."""
+
+from collections.abc import Callable
+
+from bridge.clock import MINUTE
+
+SILENCE = 2 * MINUTE
+"""A thread that has not beaten for this long is taken for dead: above the longest seal or merge step."""
+
+
+class Health:
+    """The last beat of each thread, and what `/healthz` and `/readyz` say. Safe from any thread."""
+
+    def __init__(self, spool_writable: Callable[[], bool]) -> None:
+        self._beats: dict[str, int] = {}
+        self._assigned = False
+        self._spool_writable = spool_writable
+
+    def beat(self, thread: str, now: int) -> None:
+        """`thread` works at `now`."""
+        self._beats[thread] = now
+
+    def assigned(self, *, value: bool) -> None:
+        """Whether partitions are assigned."""
+        self._assigned = value
+
+    def faults(self, now: int) -> list[str]:
+        """What `/healthz` complains of: threads that no longer beat."""
+        return [
+            f"thread {thread} has been silent for {(now - last) // 1000} s"
+            for thread, last in sorted(self._beats.items())
+            if now - last > SILENCE
+        ]
+
+    def not_ready(self) -> list[str]:
+        """What `/readyz` complains of."""
+        faults = [] if self._assigned else ["no partitions are assigned"]
+        return faults if self._spool_writable() else [*faults, "the spool cannot be written"]
