@@ -48,11 +48,11 @@ def settle(audience: Audience, pending: pl.DataFrame, history: pl.DataFrame, hor
     wipes = pl.col("pending") & (pl.col("segment") == everything(audience))
     wiped_now = pl.when(first_of(user_columns(audience))).then(wipes).forward_fill()
     send = state.filter(pl.col("pending") | wiped_now)
-    unjudged = pl.col("pending") & (pl.col("timestamp") != REMOVE) & (pl.col("event_time") <= horizon)
-    beyond = send.filter(unjudged) if horizon is not None else send.clear()
     superseded = len(pending) - int(send["pending"].sum())
-    if not beyond.is_empty():
-        send = send.filter(~unjudged)
+    beyond = send.clear()
+    if horizon is not None:
+        unjudged = pl.col("pending") & (pl.col("timestamp") != REMOVE) & (pl.col("event_time") <= horizon)
+        beyond, send = send.filter(unjudged), send.filter(~unjudged)
     restated = ~pl.col("pending") & (pl.col("timestamp") == NOW)
     timestamp = pl.when(restated).then(pl.col("event_time") // 1_000).otherwise("timestamp")
     return Settled(

@@ -6,7 +6,7 @@
 | UsageError, typer's own refusals | one line | 2 |
 | BridgeError | one line | 1 |
 | typer.Exit | nothing | its code |
-| KeyboardInterrupt | nothing | 130 |
+| KeyboardInterrupt, which typer makes an exit | nothing | 130 |
 | anything else: a bug | one line; the traceback in the log, at level debug | 1 |
 """
 
@@ -26,7 +26,6 @@ NAME = "s2s-bridge"
 
 FAILED = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130
 
 app = typer.Typer(name=NAME, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("check")(check.check)
@@ -46,8 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         result: object = app(arguments, prog_name=NAME, standalone_mode=False)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the last place where one can become a line
         lines, code = _told(error)
         print(*lines, sep="\n", file=sys.stderr)

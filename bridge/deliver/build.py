@@ -95,7 +95,7 @@ def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], He
     header = reserve()
     path = recipe.directory / header.file_identifier
     try:
-        with path.open("wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             member = CappedGzip(file, limit=recipe.max_bytes, level=recipe.level)
             member.write(header.render())
             stop = _fill(recipe, member, _chain(first, recipe, ranges), tally)

@@ -1,0 +1,56 @@
+# make demo: set up, and run the main job with nothing outside.
+# make test: set up, lint, check types and imports, run every test.
+# Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
+
+.DEFAULT_GOAL := demo
+.PHONY: setup setup-dev demo test bench lock clean
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+UV ?= uv
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header
+
+setup: .venv/installed
+
+setup-dev: .venv/installed-dev
+
+demo: setup
+	@$(BIN)/s2s-bridge demo
+
+test: setup-dev
+	@tests/parts/install.sh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: setup-dev
+	@tests/parts/install.sh
+	@$(BIN)/python -m bench.bench $(BENCH)
+
+# --no-build-isolation: what builds the project stands in the lock too, with its hash.
+.venv/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or later was found; install one, or name it: make PYTHON=..." >&2; exit 1; }
+	@echo "Setting up .venv with $(PYTHON)"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) has no venv; on Debian install python3-venv" >&2; exit 1; }
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Makes both locks anew, from pyproject.toml; needs uv.
+lock:
+	printf 'hatchling>=1.27\neditables>=0.5\n' | $(COMPILE) --extra demo pyproject.toml - -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+
+clean:
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/results

@@ -1,0 +1,79 @@
+"""Child processes and what they used."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LOOK = 0.02  # seconds between two looks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a run took."""
+
+    wall: float
+    """Seconds from its start to its end."""
+    cpu: float
+    """Seconds, user and system, of all processes."""
+    peak: int
+    """Bytes of resident memory at its highest, all processes added."""
+    output: str
+    """What it printed; empty if that went to a file."""
+
+
+def run(
+    *commands: list[str], stdout: Path | None = None, watch: Callable[[float], None] | None = None
+) -> Usage:
+    """Run a pipeline to its end; `watch` is called again and again with the seconds since the start."""
+    before, start = os.times(), time.monotonic()
+    output: list[bytes] = []
+    processes = _pipeline(commands, stdout)
+    reader = threading.Thread(target=_drain, args=(processes[-1], output))
+    reader.start()
+    peaks = [0] * len(processes)
+    running = True
+    while running:
+        running = any([process.poll() is None for process in processes])  # noqa: C419  # poll each, always
+        peaks = [max(peak, _peak(process.pid)) for peak, process in zip(peaks, processes, strict=True)]
+        if watch:
+            watch(time.monotonic() - start)
+        time.sleep(LOOK if running else 0)
+    wall = time.monotonic() - start
+    reader.join()
+    for command, process in zip(commands, processes, strict=True):
+        if process.returncode:
+            raise SystemExit(f"bench: {' '.join(command)} ended with {process.returncode}")
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Usage(wall=wall, cpu=cpu, peak=sum(peaks), output=b"".join(output).decode())
+
+
+def _pipeline(commands: tuple[list[str], ...], stdout: Path | None) -> list[subprocess.Popen[bytes]]:
+    processes: list[subprocess.Popen[bytes]] = []
+    with (stdout or Path(os.devnull)).open("wb") as file:
+        for number, command in enumerate(commands, start=1):
+            source = processes[-1].stdout if processes else subprocess.DEVNULL
+            target = file if stdout and number == len(commands) else subprocess.PIPE
+            processes.append(subprocess.Popen(command, stdin=source, stdout=target))
+            if len(processes) > 1:
+                processes[-2].stdout.close()  # so that a writer notices when its reader ends
+    return processes
+
+
+def _drain(process: subprocess.Popen[bytes], output: list[bytes]) -> None:
+    if process.stdout is not None:
+        with process.stdout as stream:
+            output.append(stream.read())
+
+
+def _peak(pid: int) -> int:
+    """VmHWM, the kernel's own record: nothing between two looks is missed."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)

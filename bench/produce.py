@@ -1,0 +1,132 @@
+"""The load: seeded events of about 62 bytes, framed as avro-confluent, in four partitions.
+
+The bytes are built as columns: codes, timestamps and event times are drawn from ranges whose Avro
+varints have one length, so that all events of a kind are rows of one matrix.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from confluent_kafka import Producer
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "segment_membership.avsc"
+TOPIC = "bench"
+PARTITIONS = 4
+SCHEMA_ID = 1
+CHUNK = 200_000
+START = 1_790_000_000_000  # the first event time
+FIELDS = [
+    "user_id",
+    "mobile",
+    "client",
+    "user_namespace",
+    "segment_namespace",
+    "remove_all",
+    "segments",
+    "event_time",
+]
+ELEMENTS = {1: 0.5, 2: 0.4, 3: 0.1}  # number of segments: share of the events
+
+Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+
+
+def varint(numbers: np.ndarray, length: int) -> Bytes:
+    """Avro's zigzag varints of numbers that all need `length` bytes; a row each."""
+    zigzag = (numbers.astype(np.int64) << 1).astype(np.uint64)
+    shifts = np.arange(0, 7 * length, 7, dtype=np.uint64)
+    out = (zigzag[:, None] >> shifts & np.uint64(0x7F)).astype(np.uint8)
+    out[:, :-1] |= 0x80
+    if (out[:, -1] == 0).any() or (zigzag >> np.uint64(7 * length)).any():
+        raise ValueError(f"not all numbers are varints of {length} bytes")
+    return out
+
+
+def constant(data: bytes, rows: int) -> Bytes:
+    return np.broadcast_to(np.frombuffer(data, np.uint8), (rows, len(data)))
+
+
+def users(number: int, rng: np.random.Generator) -> Bytes:
+    """That many UUIDs as text, in rows of 36 bytes."""
+    ids = rng.integers(0, 256, (number, 16), dtype=np.uint8)
+    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
+    pairs = np.stack([digits[ids >> 4], digits[ids & 15]], axis=2).reshape(number, 32)
+    hyphen = constant(b"-", number)
+    parts = (pairs[:, :8], pairs[:, 8:12], pairs[:, 12:16], pairs[:, 16:20], pairs[:, 20:])
+    first, *rest = parts
+    return np.concatenate([first, *(part for group in rest for part in (hyphen, group))], axis=1)
+
+
+def kind(ids: Bytes, times: np.ndarray, elements: int, rng: np.random.Generator) -> list[bytes]:
+    """The messages of events with that many segments; 3 % of the segments are removals."""
+    rows = len(ids)
+    columns = [constant(b"\0" + SCHEMA_ID.to_bytes(4) + b"\x48", rows), ids, constant(bytes(5), rows)]
+    columns.append(constant(bytes([elements << 1]), rows))
+    for _ in range(elements):
+        columns.append(varint(rng.integers(10_000, 20_000, rows), 3))
+        columns.append(np.where(rng.random(rows) < 0.03, 1, 0).astype(np.uint8)[:, None])  # -1 is 1, zigzag
+    columns += [constant(b"\0", rows), varint(times, 6)]
+    matrix = np.ascontiguousarray(np.concatenate(columns, axis=1))
+    return matrix.view(f"V{matrix.shape[1]}").ravel().tolist()
+
+
+def messages(events: int, number_of_users: int, seed: int) -> Iterator[list[bytes]]:
+    """The events in chunks, in the order of their event times within a chunk's kinds."""
+    rng = np.random.default_rng(seed)
+    pool = users(number_of_users, rng)
+    for start in range(0, events, CHUNK):
+        rows = min(CHUNK, events - start)
+        ids = pool[rng.integers(0, number_of_users, rows)]
+        times = START + np.arange(start, start + rows)
+        numbers = rng.choice(list(ELEMENTS), rows, p=list(ELEMENTS.values()))
+        chunk: list[bytes] = []
+        for elements in ELEMENTS:
+            chosen = numbers == elements
+            chunk += kind(ids[chosen], times[chosen], elements, rng)
+        yield [chunk[place] for place in rng.permutation(rows).tolist()]
+
+
+def produce(bootstrap: str, events: int, number_of_users: int, seed: int, topic: str = TOPIC) -> int:
+    """Write the load to the topic; returns its bytes."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 100,
+            "batch.size": 1_000_000,
+            "queue.buffering.max.messages": 1_000_000,
+            "compression.type": "lz4",
+        }
+    )
+    size = 0
+    for chunk in messages(events, number_of_users, seed):
+        for place, value in enumerate(chunk):
+            producer.produce(topic, value, partition=place % PARTITIONS)
+        size += sum(map(len, chunk))
+        producer.flush()
+    return size
+
+
+def check_schema() -> None:
+    """The bytes above are those of the schema's fields in this order."""
+    found = [field["name"] for field in json.loads(SCHEMA.read_text())["fields"]]
+    if found != FIELDS:
+        raise SystemExit(f"bench: {SCHEMA.name} has the fields {found}; kind() builds {FIELDS}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bootstrap")
+    parser.add_argument("--events", type=int, default=4_000_000)
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--topic", default=TOPIC)
+    options = parser.parse_args()
+    check_schema()
+    size = produce(options.bootstrap, options.events, options.users, options.seed, options.topic)
+    print(f"{options.events} events, {size / options.events:.1f} bytes each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The ledger's tables, as the steps that lead from each version (SQLite's user_version) to the next."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE ledger (spool_id TEXT NOT NULL) STRICT",
+        # the newest stamp of each series of names
+        "CREATE TABLE series (series TEXT PRIMARY KEY, stamp INTEGER NOT NULL) STRICT",
+        """CREATE TABLE accounts (
+            account TEXT PRIMARY KEY,
+            skew INTEGER NOT NULL DEFAULT 0,
+            closed_until INTEGER NOT NULL DEFAULT 0
+        ) STRICT""",
+        """CREATE TABLE audiences (
+            audience TEXT PRIMARY KEY,
+            account TEXT NOT NULL,
+            fields TEXT NOT NULL,
+            frontier TEXT NOT NULL,
+            removals TEXT NOT NULL,
+            newest_delivered INTEGER,
+            horizon INTEGER,
+            served_at INTEGER,
+            bytes_per_membership REAL NOT NULL
+        ) STRICT""",
+        """CREATE TABLE files (
+            file INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            account TEXT NOT NULL,
+            audience TEXT NOT NULL REFERENCES audiences,
+            state TEXT NOT NULL,
+            path TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            lines INTEGER NOT NULL,
+            memberships INTEGER NOT NULL,
+            sha256 TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            uploaded_at INTEGER,
+            detail TEXT NOT NULL,
+            replay INTEGER NOT NULL,
+            start TEXT NOT NULL,
+            stop TEXT,
+            run INTEGER NOT NULL,
+            newest_event_time INTEGER,
+            removals_only INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX files_by_account ON files (account, state)",
+        # one delivery of an audience is under way at a time (design.md, invariant 7)
+        "CREATE UNIQUE INDEX files_under_way ON files (audience) WHERE state IN ('built', 'uploading')",
+        """CREATE TABLE attempts (
+            attempt INTEGER PRIMARY KEY,
+            file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+            account TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            replay INTEGER NOT NULL,
+            started_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            outcome TEXT,
+            skew INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX attempts_by_account ON attempts (account, started_at)",
+        "CREATE INDEX attempts_by_file ON attempts (file)",
+        "CREATE UNIQUE INDEX attempts_open ON attempts (file) WHERE ended_at IS NULL",
+    ),
+)
+
+VERSION = len(MIGRATIONS)
+"""The version that this program reads and writes."""

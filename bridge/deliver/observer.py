@@ -1,0 +1,60 @@
+"""What the deliverers tell about themselves: the port that metrics and the progress line implement."""
+
+from typing import Protocol
+
+
+class DeliverObserver(Protocol):
+    """Called from the thread of each account's deliverer: it returns at once and never raises."""
+
+    def uploaded(self, account: str, size: int, seconds: float) -> None:
+        """A file of `size` bytes has its final name, `seconds` after its attempt began."""
+        ...
+
+    def failed(self, account: str, reason: str) -> None:
+        """An upload failed, for one of a few fixed reasons."""
+        ...
+
+    def quota(self, account: str, files_remaining: int, bytes_remaining: int) -> None:
+        """What the hour's files and the day's bytes still allow."""
+        ...
+
+    def pending(self, account: str, audience: str, memberships: int, oldest_seconds: float) -> None:
+        """What waits of an audience (its label), and the age of the oldest of it; zeros: nothing waits."""
+        ...
+
+    def superseded(self, audience: str, memberships: int) -> None:
+        """Memberships left out of a delivery, as something newer was delivered."""
+        ...
+
+    def beyond_horizon(self, audience: str, memberships: int) -> None:
+        """Adds set aside, as history does not reach back to them."""
+        ...
+
+    def beat(self, account: str, now: int) -> None:
+        """The account's deliverer works; epoch milliseconds."""
+        ...
+
+
+class SilentObserver:
+    """Tells nobody."""
+
+    def uploaded(self, account: str, size: int, seconds: float) -> None:
+        """Nothing happens."""
+
+    def failed(self, account: str, reason: str) -> None:
+        """Nothing happens."""
+
+    def quota(self, account: str, files_remaining: int, bytes_remaining: int) -> None:
+        """Nothing happens."""
+
+    def pending(self, account: str, audience: str, memberships: int, oldest_seconds: float) -> None:
+        """Nothing happens."""
+
+    def superseded(self, audience: str, memberships: int) -> None:
+        """Nothing happens."""
+
+    def beyond_horizon(self, audience: str, memberships: int) -> None:
+        """Nothing happens."""
+
+    def beat(self, account: str, now: int) -> None:
+        """Nothing happens."""

@@ -1,0 +1,128 @@
+"""What the ledger takes and gives. Instants are epoch milliseconds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.audience.audience import Audience
+from bridge.audience.frontier import Frontier
+from bridge.deliver.file_state import FileState
+
+BYTES_PER_MEMBERSHIP = 8.0
+"""Expected of an audience that has delivered nothing yet (facts.md: 30 MB for about 4 M memberships)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a file brings its audience, once it is uploaded."""
+
+    start: str
+    """The first user that it covers, a `rows.user_key`; empty: the first of all."""
+    stop: str | None
+    """The first user after it; None: it covers the last."""
+    run: int
+    """It holds all there was of its users up to this run."""
+    newest_event_time: int | None
+    """Newest event time that it covers; None: it covers no row."""
+    removals_only: bool
+    """It holds removals alone: their rows stay pending, for a general file to carry in order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """One audience file."""
+
+    name: str
+    """Its remote name."""
+    audience: Audience
+    """Whose it is; its account uploads it."""
+    state: FileState
+    """Where it is."""
+    path: str
+    """Where its bytes are kept on our disk until it is uploaded."""
+    bytes: int
+    """Its size, compressed."""
+    lines: int
+    """Lines of users in it."""
+    memberships: int
+    """Memberships in it."""
+    sha256: str
+    """Of its compressed bytes, in hex."""
+    created_at: int
+    """When its name was reserved."""
+    uploaded_at: int | None
+    """When it got its final name."""
+    detail: str
+    """Why it is where it is, for people; empty: nothing to say."""
+    replay: bool
+    """It holds replayed data alone."""
+    progress: Progress
+    """How far it brings its audience."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudienceState:
+    """What the ledger knows of an audience; the defaults are those of one that it does not know."""
+
+    frontier: Frontier = Frontier()
+    """How far it is delivered."""
+    removals: Frontier = Frontier()
+    """How far its removals went ahead in files of removals alone."""
+    newest_delivered: int | None = None
+    """Newest event time among all that was delivered."""
+    horizon: int | None = None
+    """Newest event time in any retired run; None: no run of it was retired."""
+    served_at: int | None = None
+    """When a file of it was last uploaded."""
+    bytes_per_membership: float = BYTES_PER_MEMBERSHIP
+    """Moving average over its files."""
+
+    @property
+    def removals_run(self) -> int:
+        """The removals of every run up to this one went ahead in a file of removals alone; 0: none did."""
+        return self.removals.lowest
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    GIVEN_BACK = "given_back"
+    """Before the remote file was opened: it does not count."""
+    SPENT = "spent"
+    """After the remote file was opened: it counts."""
+    UNKNOWN = "unknown"
+    """Nobody knows: it counts."""
+    UPLOADED = "uploaded"
+    """The file has its final name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Try:
+    """One attempt of a file."""
+
+    started_at: int
+    """Before connecting."""
+    ended_at: int | None
+    """None: in progress."""
+    outcome: Outcome | None
+    """None: in progress."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TriedFile:
+    """A file that is not uploaded yet, and its attempts, the oldest first."""
+
+    file: FileRecord
+    """The file."""
+    tries: tuple[Try, ...]
+    """All of them, those given back too."""
+
+
+def moving_average(average: float, size: int, memberships: int) -> float:
+    """Bytes per membership after one more file: a file of 100,000 memberships weighs as much as all before.
+
+    A small one hardly counts: most of its bytes are its header.
+    """
+    if memberships <= 0:
+        return average
+    weight = memberships / (memberships + 100_000)
+    return average * (1 - weight) + size / memberships * weight

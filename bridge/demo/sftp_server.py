@@ -1,0 +1,257 @@
+"""An SFTP server in the process, on loopback, that counts by its own clock and refuses what is above the quota.
+
+Every file opened for writing takes a slot of the hour; its bytes count on the day they are written. Where it
+is closed or renamed in a later hour, it takes a slot of that one too, as whoever keeps the quota must assume
+(design.md, invariant 4). A refusal is recorded: a client that keeps the quota causes none.
+"""
+
+import asyncio
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from bridge.clock import DAY, HOUR, SECOND, Clock
+
+GB = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """A file that got its final name."""
+
+    name: str
+    at: int
+    """By the server's clock, epoch ms."""
+    bytes: int
+    """Its size."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What the server takes."""
+
+    files_per_hour: int = 20
+    bytes_per_day: int = 5 * GB
+    temporary_suffix: str = ".part"
+    """A file of such a name has not arrived yet."""
+
+
+class Judge:
+    """What was taken, by the server's clock; called in the server's thread alone."""
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._files: Counter[int] = Counter()
+        self._bytes: Counter[int] = Counter()
+        self.arrivals: list[Arrival] = []
+        self.violations: list[str] = []
+
+    def now(self) -> int:
+        """Of the server's clock."""
+        return self._clock.now()
+
+    def opened(self, name: str) -> int:
+        """Take a slot of the hour, which is returned; asyncssh.SFTPError if there is none."""
+        hour = self.now() // HOUR
+        self._take_slot(name, hour)
+        return hour
+
+    def written(self, name: str, size: int) -> None:
+        """Take bytes of the day; asyncssh.SFTPError if too few are left."""
+        day = self.now() // DAY
+        if self._bytes[day] + size > self._limits.bytes_per_day:
+            self._refuse(f"{name}: more than {self._limits.bytes_per_day} bytes on day {day}")
+        self._bytes[day] += size
+
+    def still_open(self, name: str, hour: int) -> int:
+        """Take a slot of the current hour too, if it is not `hour`; returns the current one."""
+        current = self.now() // HOUR
+        if current != hour:
+            self._take_slot(name, current)
+        return current
+
+    def arrived(self, path: Path) -> None:
+        """Record a file, unless its name is temporary."""
+        if not path.name.endswith(self._limits.temporary_suffix):
+            size = path.stat().st_size
+            self.arrivals.append(Arrival(name=path.name, at=self.now(), bytes=size))
+
+    def _take_slot(self, name: str, hour: int) -> None:
+        if self._files[hour] >= self._limits.files_per_hour:
+            self._refuse(f"{name}: more than {self._limits.files_per_hour} files in hour {hour}")
+        self._files[hour] += 1
+
+    def _refuse(self, violation: str) -> None:
+        self.violations.append(violation)
+        raise asyncssh.SFTPFailure(f"quota exceeded: {violation}")
+
+
+class Session(asyncssh.SFTPServer):
+    """One client's view of the folder; a test may override a request to break it."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], root: Path, judge: Judge) -> None:
+        super().__init__(channel, chroot=os.fsencode(root))
+        self._root = root
+        self._judge = judge
+        self._hours: dict[str, int] = {}
+        """Name of each file written in this session, to the last hour it took a slot of."""
+        self._names: dict[object, str] = {}
+        self._opened_at: dict[object, int] = {}
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+        """A file for writing takes a slot."""
+        if not pflags & asyncssh.FXF_WRITE:
+            return super().open(path, pflags, attrs)
+        name = os.fsdecode(path)
+        hour = self._judge.opened(name)
+        file = super().open(path, pflags, attrs)
+        self._hours[name] = hour
+        self._names[file] = name
+        self._opened_at[file] = self._judge.now()
+        return file
+
+    def write(self, file_obj: object, offset: int, data: bytes) -> int:
+        """Bytes count before they are written."""
+        self._judge.written(self._names[file_obj], len(data))
+        return super().write(file_obj, offset, data)  # type: ignore[return-value]  # ours are files: no awaitable
+
+    def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
+        """By the server's clock, which may be another than the disk's."""
+        attributes = asyncssh.SFTPAttrs.from_local(super().fstat(file_obj))  # type: ignore[arg-type]  # as in write
+        attributes.mtime = self._opened_at.get(file_obj, self._judge.now()) // SECOND
+        return attributes
+
+    def close(self, file_obj: object) -> None:
+        """A file that was opened under its final name has arrived."""
+        name = self._names.pop(file_obj, None)
+        self._opened_at.pop(file_obj, None)
+        super().close(file_obj)
+        if name is not None:
+            self._hours[name] = self._judge.still_open(name, self._hours[name])
+            self._judge.arrived(self._local(name))
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """The file has arrived."""
+        self._renaming(oldpath)
+        super().rename(oldpath, newpath)
+        self._judge.arrived(self._local(os.fsdecode(newpath)))
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """The file has arrived."""
+        self._renaming(oldpath)
+        super().posix_rename(oldpath, newpath)
+        self._judge.arrived(self._local(os.fsdecode(newpath)))
+
+    def _renaming(self, oldpath: bytes) -> None:
+        name = os.fsdecode(oldpath)
+        if name in self._hours:
+            self._judge.still_open(name, self._hours.pop(name))
+
+    def _local(self, name: str) -> Path:
+        return Path(os.fsdecode(self.map_path(os.fsencode(name))))
+
+
+class SftpServer:
+    """The server: `start`, use `port` and `host_key`, `stop`; both may be called again."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Clock,
+        username: str,
+        password: str,
+        limits: Limits | None = None,
+        session: type[Session] = Session,
+    ) -> None:
+        asyncssh.set_log_level("CRITICAL")
+        self._directory = directory
+        self._judge = Judge(limits or Limits(), clock)
+        self._session = session
+        self._login = (username, password)
+        self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self.port = 0
+        """Where it listens, from the first start on."""
+
+    @property
+    def host_key(self) -> str:
+        """`ssh-ed25519 AAAA...`, to be pinned."""
+        return self._key.export_public_key().decode("ascii").strip()
+
+    @property
+    def arrivals(self) -> tuple[Arrival, ...]:
+        """Files under their final names, in the order in which they got them."""
+        return tuple(self._judge.arrivals)
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """What was refused for quota."""
+        return tuple(self._judge.violations)
+
+    def start(self) -> None:
+        """Listen on loopback; returns when it does."""
+        listening = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(listening.set)), name="sftp-server", daemon=True
+        )
+        self._thread.start()
+        listening.wait()
+
+    def stop(self) -> None:
+        """Refuse connections and cut those that are open."""
+        assert self._loop is not None
+        assert self._over is not None
+        assert self._thread is not None
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    async def _serve(self, listening: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        acceptor = await asyncssh.listen(
+            "127.0.0.1",
+            self.port,
+            server_host_keys=[self._key],
+            server_factory=lambda: _LogIn(self._login, self._connections),
+            sftp_factory=lambda channel: self._session(channel, self._directory, self._judge),
+        )
+        self.port = acceptor.get_port()
+        listening()
+        await self._over.wait()
+        acceptor.close()
+        for connection in list(self._connections):
+            connection.abort()
+        await acceptor.wait_closed()
+
+
+class _LogIn(asyncssh.SSHServer):
+    """One username with one password."""
+
+    def __init__(self, login: tuple[str, str], connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._login = login
+        self._connections = connections
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the library's signature
+        if self._connection is not None:
+            self._connections.discard(self._connection)
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == self._login

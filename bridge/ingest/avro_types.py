@@ -1,0 +1,223 @@
+"""An Avro writer schema as a tree of types, each name replaced by what it stands for.
+
+Texts come from a registry, so anything may stand in them: what is recursive (fastavro crashes on reading it),
+what unfolds without end, or holds arrays whose items take no bytes (five bytes then make millions of them) is
+no schema of an event, and refused here once instead of at each event.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import fastavro
+from fastavro.schema import SchemaParseException
+
+MOST_TYPES = 10_000
+"""Types in the unfolded tree: a few names that refer to each other can stand for billions."""
+
+PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+
+_MEANING = ("type", "name", "namespace", "fields", "items", "values", "symbols", "size")
+"""The keys that say how bytes are read. Logical types are left out: what they mean is decided here, once."""
+
+_UNREADABLE = (SchemaParseException, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What fastavro's parser raises for texts that are no schema."""
+
+
+class UnusableSchema(ValueError):
+    """No event can be read with this schema; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A type without parts."""
+
+    kind: str
+    """One of PRIMITIVES."""
+    logical: str = ""
+    """The logical type."""
+    types: int = 1
+    """How many types this one unfolds to."""
+    empty: bool = False
+    """Whether a value may take no bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """So many bytes."""
+
+    size: int
+    types: int = 1
+
+    @property
+    def empty(self) -> bool:
+        """Whether a value may take no bytes."""
+        return self.size == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """One of so many symbols."""
+
+    symbols: int
+    types: int = 1
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Any number of items."""
+
+    items: "AvroType"
+    types: int
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Any number of texts, each with a value."""
+
+    values: "AvroType"
+    types: int
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """One of several types."""
+
+    branches: tuple["AvroType", ...]
+    types: int
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A part of a record."""
+
+    name: str
+    type: "AvroType"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Fields one after the other."""
+
+    fields: tuple[Field, ...]
+    types: int
+    empty: bool
+
+
+AvroType: TypeAlias = Primitive | Fixed | Enum | Array | Map | Union | Record
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A record's schema that can be read with."""
+
+    source: object
+    """The schema as JSON."""
+    record: Record
+    """The same as a tree."""
+
+    @cached_property
+    def plain(self) -> dict[str, object]:
+        """What fastavro reads with: no logical types."""
+        parsed = fastavro.parse_schema(_meaning(self.source))
+        assert isinstance(parsed, dict)
+        return parsed
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """CRC-64-AVRO of the canonical form, as single-object encoding has it: eight bytes, the least first."""
+        canonical = fastavro.schema.to_parsing_canonical_form(self.source)
+        return bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
+
+
+def read(text: str | bytes) -> Schema:
+    """The schema of a JSON text; UnusableSchema."""
+    try:
+        source: object = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnusableSchema("it is no JSON") from None
+    try:
+        tree = _Tree().resolve(fastavro.parse_schema(source))
+        schema = Schema(source, tree) if isinstance(tree, Record) else None
+        if schema is not None:
+            _ = schema.plain
+            return schema
+    except UnusableSchema:
+        raise
+    except _UNREADABLE:
+        raise UnusableSchema("it is no Avro schema") from None
+    raise UnusableSchema("it is no record")
+
+
+def _meaning(source: object) -> object:
+    """The schema without all that does not change how bytes are read."""
+    match source:
+        case dict():
+            return {key: _meaning(source[key]) for key in _MEANING if key in source}
+        case list():
+            return [_meaning(part) for part in source]
+        case _:
+            return source
+
+
+class _Tree:
+    """Resolves a schema that fastavro has parsed: there every name is a full one."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, AvroType | None] = {}  # None: we are inside of it
+
+    def resolve(self, schema: object) -> AvroType:
+        """The tree of a schema; UnusableSchema."""
+        match schema:
+            case str(name) if name in PRIMITIVES:
+                found: AvroType = Primitive(name, empty=name == "null")
+            case str(name):
+                found = self._refer(name)
+            case list(parts):
+                branches = tuple(self.resolve(part) for part in parts)
+                found = Union(branches, 1 + sum(branch.types for branch in branches))
+            case {"type": "record" | "error", "name": str(name), "fields": list(parts)}:
+                self._named[name] = None
+                self._named[name] = found = self._record(parts)
+            case {"type": "fixed", "name": str(name), "size": int(size)} if size >= 0:
+                self._named[name] = found = Fixed(size)
+            case {"type": "enum", "name": str(name), "symbols": list(symbols)}:
+                self._named[name] = found = Enum(len(symbols))
+            case {"type": "array", "items": part}:
+                items = self.resolve(part)
+                if items.empty:
+                    raise UnusableSchema("it has an array whose items may take no bytes")
+                found = Array(items, 1 + items.types)
+            case {"type": "map", "values": part}:
+                values = self.resolve(part)
+                found = Map(values, 1 + values.types)
+            case {"type": str(name), **rest} if name in PRIMITIVES:
+                found = Primitive(name, str(rest.get("logicalType", "")), empty=name == "null")
+            case {"type": part}:
+                found = self.resolve(part)
+            case _:
+                raise UnusableSchema("it is no Avro schema")
+        if found.types > MOST_TYPES:
+            raise UnusableSchema(f"it unfolds to more than {MOST_TYPES} types")
+        return found
+
+    def _refer(self, name: str) -> AvroType:
+        if name not in self._named:
+            raise UnusableSchema("it refers to a schema that is not part of it")
+        found = self._named[name]
+        if found is None:
+            raise UnusableSchema("it is recursive")
+        return found
+
+    def _record(self, parts: list[dict[str, object]]) -> Record:
+        fields = tuple(Field(str(part["name"]), self.resolve(part["type"])) for part in parts)
+        return Record(
+            fields,
+            1 + sum(field.type.types for field in fields),
+            all(field.type.empty for field in fields),
+        )

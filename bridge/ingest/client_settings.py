@@ -1,0 +1,65 @@
+"""librdkafka's settings: the user's own, and those that the product's promises rest on."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from bridge.config.secret import read_secret
+
+if TYPE_CHECKING:
+    from bridge.config import KafkaSettings
+
+Settings: TypeAlias = dict[str, str | int | bool]
+"""librdkafka's names to values."""
+
+MIB = 1024 * 1024
+
+_PREFETCH = 64 * MIB
+"""More does not make it faster; in bytes."""
+
+_CHOICES: Mapping[str, str | int | bool] = {
+    "client.id": "s2s-bridge",
+    # The default (1000) leaves the fetcher asleep half of the time under load (facts.md, Kafka).
+    "fetch.queue.backoff.ms": 10,
+    # The bound is in bytes (queued.max.messages.kbytes); this one must never be met first.
+    "queued.min.messages": 10_000_000,
+    # Missing topics, new partitions and new topics of a ^regex are seen after a minute, not after five.
+    "topic.metadata.refresh.interval.ms": 60_000,
+}
+"""What a user may override by `kafka.properties`."""
+
+
+def client_settings(kafka: "KafkaSettings") -> Settings:
+    """What every client of this cluster needs: addresses, the user's properties, secrets read anew.
+
+    Raises:
+        BridgeError: The file of a secret cannot be read.
+    """
+    secrets = {name: read_secret(path) for name, path in kafka.secret_properties.items()}
+    return {"bootstrap.servers": kafka.bootstrap_servers, **kafka.properties, **secrets}
+
+
+def consumer_settings(
+    kafka: "KafkaSettings", *, instance: str, window_bytes: int, until_end: bool
+) -> Settings:
+    """The settings of the ingest thread's consumer (design.md, invariants 3 and 6).
+
+    Args:
+        kafka: The configuration.
+        instance: The spool's id: a second process with it is fenced off.
+        window_bytes: `window.max_bytes`; half of it bounds what is fetched ahead.
+        until_end: Whether the ends of partitions are to be told.
+    """
+    prefetch = max(1024, min(_PREFETCH, window_bytes // 2))
+    return {
+        **_CHOICES,
+        **client_settings(kafka),
+        "group.id": kafka.group_id,
+        "group.instance.id": instance,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": until_end,
+        "queued.max.messages.kbytes": prefetch // 1024,
+    }

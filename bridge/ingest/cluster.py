@@ -1,0 +1,93 @@
+"""What the brokers say of themselves: ids, partitions, first and last offsets."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # it is public, by its documentation
+
+from bridge.ingest.partition import Partition
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from confluent_kafka.admin import AdminClient
+
+TIMEOUT = 10.0
+"""Seconds that a broker has to answer."""
+
+_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library left it so
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
+
+
+class TopicIds(Protocol):
+    """Who the cluster and its topics are, whatever they are called (design.md, invariant 3).
+
+    Contract: both raise KafkaException where no broker answers; the caller tries again.
+    """
+
+    def cluster_id(self) -> str:
+        """Id of the cluster."""
+        ...
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each of these topics; a topic made anew under an old name has another one."""
+        ...
+
+
+class AdminTopicIds:
+    """Ids as the brokers give them."""
+
+    def __init__(self, admin: "AdminClient") -> None:
+        self._admin = admin
+
+    def cluster_id(self) -> str:
+        """Id of the cluster."""
+        description = self._admin.describe_cluster(request_timeout=TIMEOUT).result()
+        return str(description.cluster_id)
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each of these topics."""
+        asked = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT)
+        return {name: str(answer.result().topic_id) for name, answer in asked.items()}
+
+
+class Edges(NamedTuple):
+    """Where a partition begins and ends."""
+
+    low: int
+    """The first offset kept."""
+    high: int
+    """The offset after the last one that a reader of committed transactions sees."""
+
+
+def edges(admin: "AdminClient", partitions: Iterable[Partition]) -> dict[Partition, Edges]:
+    """Where each of these partitions begins and ends now.
+
+    Raises:
+        KafkaException: No broker answers.
+    """
+    asked = list(partitions)
+    lows, highs = (_offsets(admin, asked, spec) for spec in (_EARLIEST, _LATEST))
+    return {partition: Edges(lows[partition], highs[partition]) for partition in asked}
+
+
+def _offsets(admin: "AdminClient", partitions: list[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+    if not partitions:
+        return {}
+    answers: Mapping[TopicPartition, Future[object]] = admin.list_offsets(
+        {TopicPartition(*partition): spec for partition in partitions},
+        isolation_level=IsolationLevel.READ_COMMITTED,
+        request_timeout=TIMEOUT,
+    )
+    return {
+        Partition(asked.topic, asked.partition): int(_offset(answer.result()))
+        for asked, answer in answers.items()
+    }
+
+
+def _offset(answer: object) -> int:
+    offset = getattr(answer, "offset", None)
+    if not isinstance(offset, int):
+        raise KafkaException(f"a broker's answer names no offset: {answer!r}")
+    return offset

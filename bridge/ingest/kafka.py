@@ -1,0 +1,356 @@
+"""The consumer: messages in, commits out, and whose partitions are whose.
+
+All of it runs in the ingest thread: librdkafka calls back only while it is polled. What a callback raises is
+kept, and raised by the poll that it happened in.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import TYPE_CHECKING
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from bridge.clock import MINUTE, SECOND, Clock
+from bridge.errors import BridgeError
+from bridge.ingest.cluster import TIMEOUT, edges
+from bridge.ingest.faults import FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
+from bridge.ingest.partition import Partition
+from bridge.ingest.pausing import retrying
+from bridge.ingest.positions import Identity
+from bridge.ingest.resume import Start
+from bridge.ingest.source import Owner, SourceUnavailable
+
+if TYPE_CHECKING:
+    from bridge.ingest.client_settings import Settings
+    from bridge.ingest.starts import Starts
+    from bridge.ingest.topics import Topics
+
+_log = structlog.get_logger()
+
+_ERROR = methodcaller("error")
+_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin so
+_ATTEMPTS_TO_START = 6
+"""To learn where assigned partitions stand: with pauses and timeouts within max.poll.interval.ms."""
+
+_ATTEMPTS_TO_COMMIT = 3
+"""Before it is left to a later call."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KafkaParts:
+    """What a source is made of."""
+
+    settings: "Settings"
+    """Of `client_settings.consumer_settings`."""
+    group: str
+    """The consumer group."""
+    topics: "Topics"
+    """What to subscribe to."""
+    starts: "Starts"
+    """Where partitions start."""
+    clock: Clock
+    """What time it is."""
+    sleep: Callable[[float], None]
+    """Waits so many seconds between two attempts, less when the process is to stop."""
+    until_end: bool
+    """A topic that is missing is an error; else it is waited for."""
+
+
+class KafkaSource:
+    """One member of the consumer group."""
+
+    def __init__(self, parts: KafkaParts, owner: Owner) -> None:
+        self._parts = parts
+        self._owner = owner
+        self._identity = Identity(cluster_id="", group=parts.group)
+        self._assigned: frozenset[Partition] = frozenset()
+        self._paused: frozenset[Partition] = frozenset()
+        self._waiting: frozenset[str] = frozenset()
+        self._missing: dict[str, int] = {}
+        self._told: set[int] = set()
+        self._failure: Exception | None = None
+        self._consumer = _consumer(parts, self._on_error)
+
+    @property
+    def identity(self) -> Identity:
+        """What positions stand under; complete for every topic that was assigned."""
+        return self._identity
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that are ours in this generation."""
+        return self._assigned
+
+    def open(self) -> dict[Partition, int]:
+        """Learn which cluster it is, and subscribe; returns the ends of all partitions for `--until-end`.
+
+        Raises:
+            SourceUnavailable: No broker answers; may be tried again.
+            BridgeError: A topic is missing, or Kafka refuses us.
+        """
+        try:
+            self._identity.cluster_id = self._parts.starts.ids.cluster_id()
+            ends = self._ends() if self._parts.until_end else {}
+        except KafkaException as exception:
+            if not is_passing(exception):
+                raise self._explained(exception, "start") from exception
+            raise SourceUnavailable(f"no broker answers: {exception.args[0].str()}") from exception
+        self._consumer.subscribe(
+            self._parts.topics.subscription,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+        return ends
+
+    def poll(self, max_messages: int, timeout: int) -> Sequence[Message]:
+        """Messages of assigned partitions, in order of offsets in each; waits up to `timeout` ms for them.
+
+        Raises:
+            BridgeError: The run cannot go on: a start was refused, offsets are gone, the identity is used
+                twice, Kafka refuses us, or the owner failed in a callback.
+        """
+        before = self._assigned
+        try:
+            batch: Sequence[Message] = self._consumer.consume(max_messages, timeout / SECOND)
+        except KafkaException as exception:
+            raise self._explained(exception, "consume") from exception
+        self._raise_failure()
+        if any(map(_ERROR, batch)):
+            batch = self._without_errors(batch)
+        if not before <= self._assigned:
+            batch = [message for message in batch if _partition(message) in self._assigned]
+        if batch:
+            self._told.clear()
+        self._tell_missing()
+        return batch
+
+    def pause(self, streams: frozenset[str]) -> None:
+        """Exactly the partitions of these streams are not read, those assigned later among them."""
+        self._waiting = streams
+        wanted = frozenset(at for at in self._assigned if self._stream_name(at.topic) in streams)
+        if stopped := wanted - self._paused:
+            self._consumer.pause([TopicPartition(*at) for at in stopped])
+        if freed := self._paused - wanted:
+            self._consumer.resume([TopicPartition(*at) for at in freed])
+        self._paused = wanted
+
+    def commit(self, offsets: Mapping[Partition, int], run: int) -> bool:
+        """Commit the offsets of those partitions that are ours, as held by runs up to this one.
+
+        Returns:
+            False where it failed for a passing reason: it is worth another call later. A commit that came too
+            late is done with: the run holds the offsets.
+
+        Raises:
+            BridgeError: Another process has our identity, or Kafka refuses us.
+        """
+        parts = [
+            TopicPartition(*at, offset, self._metadata(at.topic, run))
+            for at, offset in offsets.items()
+            if at in self._assigned
+        ]
+        if not parts:
+            return True
+        try:
+            retrying(is_passing, self._parts.sleep, attempts=_ATTEMPTS_TO_COMMIT)(self._commit, parts)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error is None or error.code() in FORBIDDEN or error.code() == KafkaError.FENCED_INSTANCE_ID:
+                raise self._explained(exception, "commit") from exception
+            _log.warning("commit_failed", run=run, partitions=len(parts), error=error.name())
+            return error.code() in NOT_OURS
+        return True
+
+    def lag(self) -> dict[Partition, int]:
+        """How many offsets of each assigned partition are not yet read, as far as it is known by now."""
+        positions = self._consumer.position([TopicPartition(*at) for at in self._assigned])
+        behind = {}
+        for position in positions:
+            _, high = self._consumer.get_watermark_offsets(position, cached=True)
+            if position.offset >= 0 and high >= 0:
+                behind[Partition(position.topic, position.partition)] = max(0, high - position.offset)
+        return behind
+
+    def close(self) -> None:
+        """Leave; the partitions stay ours for a while, so that a restart has them back at once.
+
+        Raises:
+            BridgeError: The owner failed to seal what it was told to.
+        """
+        self._consumer.close()
+        self._raise_failure()
+
+    def _metadata(self, topic: str, run: int) -> str:
+        return str(self._parts.starts.mark(self._identity.topic_ids[topic], run))
+
+    def _commit(self, parts: list[TopicPartition]) -> None:
+        for answer in self._consumer.commit(offsets=parts, asynchronous=False):
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+
+    def _stream_name(self, topic: str) -> str:
+        stream = self._parts.topics.stream_of(topic)
+        return stream.name if stream is not None else ""
+
+    def _ends(self) -> dict[Partition, int]:
+        found = edges(self._parts.starts.admin, self._partitions())
+        return {at: edge.high for at, edge in found.items()}
+
+    def _partitions(self) -> Iterable[Partition]:
+        """All partitions of all topics that exist.
+
+        The consumer asks, not the admin client: it never makes a topic by asking for it.
+        """
+        topics = self._parts.topics
+        found = {}
+        if topics.has_patterns:
+            known = self._consumer.list_topics(timeout=TIMEOUT).topics
+            found = {name: known[name] for name in known if topics.stream_of(name) is not None}
+        for name in topics.names - found.keys():
+            found[name] = self._consumer.list_topics(name, timeout=TIMEOUT).topics[name]
+        for name, topic in found.items():
+            if topic.error is not None and topic.error.code() in MISSING:
+                raise _no_topic(name)
+            yield from (Partition(name, number) for number in topic.partitions)
+
+    # What librdkafka calls, always within consume() or close().
+
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            if partitions:
+                self._take([_named(partition) for partition in partitions])
+        except Exception as failure:  # noqa: BLE001  # raised again by the poll that we are in
+            self._failure = failure
+
+    def _take(self, partitions: list[Partition]) -> None:
+        """Take over partitions at the offsets that the rules say; pauses are as they were."""
+        attempt = retrying(is_passing, self._parts.sleep, attempts=_ATTEMPTS_TO_START)
+        starts = attempt(self._starts, partitions)
+        self._consumer.incremental_assign([TopicPartition(*at, start.offset) for at, start in starts.items()])
+        self._assigned |= frozenset(starts)
+        self._paused -= frozenset(starts)
+        self.pause(self._waiting)
+        for at in partitions:
+            self._missing.pop(at.topic, None)
+        decided = {at: start.offset for at, start in starts.items() if start.commit}
+        self.commit(decided, self._parts.starts.newest_run())
+        self._owner.started({at: start.offset for at, start in starts.items()})
+        _log.info("partitions_assigned", partitions=len(partitions), assigned=len(self._assigned))
+
+    def _starts(self, partitions: list[Partition]) -> dict[Partition, Start]:
+        found = self._parts.starts.ids.topic_ids(sorted({at.topic for at in partitions}))
+        self._identity.topic_ids |= found
+        return self._parts.starts.find(
+            self._consumer, partitions, cluster_id=self._identity.cluster_id, topic_ids=found
+        )
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(partitions, self._owner.revoked, "partitions_revoked")
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(partitions, self._owner.lost, "partitions_lost")
+
+    def _give_up(
+        self, partitions: list[TopicPartition], tell: Callable[[frozenset[Partition]], None], event: str
+    ) -> None:
+        """The owner seals first; only then the partitions go."""
+        going = frozenset(_named(partition) for partition in partitions) & self._assigned
+        try:
+            if going and self._failure is None:
+                tell(going)
+        except Exception as failure:  # noqa: BLE001  # as _on_assign
+            self._failure = failure
+        self._assigned -= going
+        self._paused -= going
+        if partitions:
+            self._consumer.incremental_unassign(partitions)
+            _log.info(event, partitions=len(partitions), assigned=len(self._assigned))
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Errors of no one partition: told once a change, librdkafka goes on trying."""
+        if error.fatal():
+            self._failure = explained(error, self._parts.group, "consumer")
+        elif error.code() not in self._told:
+            self._told.add(error.code())
+            _log.warning("broker_unreachable", error=error.name(), reason=error.str())
+
+    def _without_errors(self, batch: Sequence[Message]) -> list[Message]:
+        """The batch without its events that are no messages; those are dealt with."""
+        for message in batch:
+            error = message.error()
+            if error is not None:
+                self._deal_with(error, message)
+        return [message for message in batch if message.error() is None]
+
+    def _deal_with(self, error: KafkaError, message: Message) -> None:
+        topic, where = message.topic() or "", f"topic {message.topic()} partition {message.partition()}"
+        if error.code() == _EOF:
+            if _partition(message) in self._assigned:
+                self._owner.ended(_partition(message), message.offset() or 0)
+        elif error.code() in MISSING:
+            self._missing.setdefault(topic, 0)
+        elif error.fatal() or error.code() in FORBIDDEN | GONE | {KafkaError.FENCED_INSTANCE_ID}:
+            raise explained(error, self._parts.group, where)
+        else:
+            _log.warning("consumer_error", topic=topic, error=error.name(), reason=error.str())
+
+    def _tell_missing(self) -> None:
+        """A missing topic is told every minute, until it is there."""
+        now = self._parts.clock.now()
+        for topic, due in self._missing.items():
+            if self._parts.until_end:
+                raise _no_topic(topic)
+            if now >= due:
+                self._missing[topic] = now + MINUTE
+                _log.warning("topic_missing", topic=topic, remedy="check the name or create it")
+
+    def _explained(self, exception: KafkaException, where: str) -> BridgeError:
+        error = error_of(exception)
+        if error is None:
+            return BridgeError(f"{where}: Kafka client failed: {exception}")
+        return explained(error, self._parts.group, where)
+
+    def _raise_failure(self) -> None:
+        """Raise what a callback could not."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            if isinstance(failure, KafkaException):
+                raise self._explained(failure, "assignment") from failure
+            raise failure
+
+
+class _ClientLog:
+    """Librdkafka's own log lines: what matters of them is told by errors, the rest is for debugging."""
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        """Take a line as the standard library's loggers do."""
+        if level >= logging.CRITICAL:
+            _log.error("librdkafka", text=text % arguments)
+        else:
+            _log.debug("librdkafka", text=text % arguments)
+
+
+def _consumer(parts: KafkaParts, on_error: Callable[[KafkaError], None]) -> Consumer:
+    try:
+        return Consumer({**parts.settings, "error_cb": on_error, "logger": _ClientLog()})
+    except KafkaException as exception:
+        error = error_of(exception)
+        raise BridgeError(
+            f"kafka.properties: {error.str() if error else exception}: see librdkafka's list of properties"
+        ) from exception
+
+
+def _named(partition: TopicPartition) -> Partition:
+    return Partition(partition.topic, partition.partition)
+
+
+def _partition(message: Message) -> Partition:
+    return Partition(message.topic() or "", message.partition() or 0)
+
+
+def _no_topic(name: str) -> BridgeError:
+    return BridgeError(f"topic {name}: Kafka has no such topic: check the name or create it")

@@ -1,0 +1,65 @@
+"""How far each partition was taken: in the spool, and in this run of the process."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from bridge.ingest.partition import Partition
+from bridge.ingest.resume import Taken
+from bridge.spool.footer import Position, newest
+
+if TYPE_CHECKING:
+    from bridge.spool.run import Run
+
+
+def taken_by(runs: "Iterable[Run]", cluster_id: str, group: str) -> dict[tuple[str, int], Taken]:
+    """What the spool's runs hold of a cluster under a group, by topic id and partition."""
+    positions = newest(position for run in runs for position in run.footer.positions)
+    return {
+        (position.topic_id, position.partition): Taken(next_offset=position.next_offset, run=position.run)
+        for position in positions.values()
+        if (position.cluster_id, position.group) == (cluster_id, group)
+    }
+
+
+class Identity:
+    """What positions of this process stand under."""
+
+    def __init__(self, *, cluster_id: str, group: str) -> None:
+        self.cluster_id = cluster_id
+        """Id of the Kafka cluster."""
+        self.group = group
+        """The consumer group."""
+        self.topic_ids: dict[str, str] = {}
+        """Ids of the topics that are, or were, assigned, by their names."""
+
+    def positions(self, offsets: Mapping[tuple[str, int], int]) -> tuple[Position, ...]:
+        """The positions to be sealed with these next offsets."""
+        return tuple(
+            Position(
+                cluster_id=self.cluster_id,
+                topic_id=self.topic_ids[topic],
+                topic=topic,
+                group=self.group,
+                partition=number,
+                next_offset=offset,
+            )
+            for (topic, number), offset in offsets.items()
+        )
+
+
+class Progress:
+    """How far reading came, held against the ends that `--until-end` set."""
+
+    def __init__(self, ends: Mapping[Partition, int]) -> None:
+        self._ends = ends
+        self._read: dict[Partition, int] = {}
+
+    def reach(self, partition: tuple[str, int], next_offset: int) -> None:
+        """All below this offset was read, or is known not to be there."""
+        at = Partition(*partition)
+        self._read[at] = max(next_offset, self._read.get(at, next_offset))
+
+    @property
+    def complete(self) -> bool:
+        """Every partition is at its end, or never held anything."""
+        return all(end == 0 or self._read.get(at, 0) >= end for at, end in self._ends.items())

@@ -1,0 +1,42 @@
+"""Which streams pause when the spool fills up (design.md, invariant 6)."""
+
+from collections.abc import Iterable, Mapping
+
+from bridge.config import Stream
+
+CROWDED = 0.9
+"""From this part of `spool.max_bytes` on the account that holds the most takes in no more."""
+
+RELIEVED = 0.8
+"""History is given up until the spool is down to this part."""
+
+
+def paused_streams(
+    streams: Iterable[Stream], held: Mapping[str, int], usage: int, max_bytes: int
+) -> frozenset[str]:
+    """Names of the streams that take in nothing more for now.
+
+    One account that cannot deliver does not stop the others: those that hold most go first. At `max_bytes`
+    all stop.
+
+    Args:
+        streams: All streams.
+        held: Undelivered bytes in the spool by account.
+        usage: Bytes that the spool takes, once its history is gone.
+        max_bytes: `spool.max_bytes`.
+    """
+    if usage < CROWDED * max_bytes:
+        return frozenset()
+    if usage >= max_bytes or not held:
+        return frozenset(stream.name for stream in streams)
+    fullest = max(held, key=lambda account: (held[account], account))
+    return frozenset(
+        stream.name
+        for stream in streams
+        if fullest in {stream.account_for(mobile) for mobile in (False, True)}
+    )
+
+
+def excess(usage: int, max_bytes: int) -> int:
+    """How many bytes of history must go; 0: none."""
+    return usage - int(RELIEVED * max_bytes) if usage >= CROWDED * max_bytes else 0

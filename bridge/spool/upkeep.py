@@ -1,0 +1,176 @@
+"""Which runs to merge, and what of them to let go: decisions as data; the shell carries them out.
+
+1. Live runs are few: neighbours of like size become one, so that a day's wait is not 1,440 runs, and each row
+   is written again only a few times.
+2. History is kept for the retention, and given up earlier only to make room. Undelivered rows are never given
+   up (design.md, invariant 6).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.audience.audience import Audience
+from bridge.spool.footer import AudienceStatistics, Position, newest
+from bridge.spool.run import Run
+
+FAN_IN = 8
+"""How many runs become one."""
+
+GROWTH = 4
+"""Runs become one of at least so many times their largest: a row is written again a logarithm of times."""
+
+SMALLEST = 1 << 20
+"""Runs below this many bytes count as this large: their cost is being a file, not their bytes."""
+
+MOST_RUNS = 128
+"""Above so many runs the cheapest neighbours are merged whatever their sizes: descriptors are bounded."""
+
+SPANS = 8
+"""A merged run spans at most this part of the retention, or history would go in too large pieces."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSummary:
+    """What the decisions need to know of a run."""
+
+    number: int
+    """Its number."""
+    low: int
+    """Smallest run number merged into it."""
+    sealed_at: int
+    """When the newest run in it was sealed, epoch ms."""
+    oldest_sealed_at: int
+    """When the oldest run in it was sealed, epoch ms."""
+    bytes: int
+    """Of its file."""
+    audiences: Mapping[Audience, AudienceStatistics]
+    """What it holds."""
+    positions: tuple[Position, ...]
+    """How far it took each partition."""
+
+    @property
+    def cost(self) -> int:
+        """Bytes, as merging counts them."""
+        return max(self.bytes, SMALLEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """The run goes."""
+
+    number: int
+    """The run's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Some audiences leave the run."""
+
+    number: int
+    """The run's number."""
+    drop: frozenset[Audience]
+    """The audiences that leave it; not empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retirement:
+    """What to let go."""
+
+    decisions: tuple[Retire | Rewrite, ...]
+    """In the order in which to carry them out: oldest first."""
+    horizons: Mapping[Audience, int]
+    """Newest event time (epoch ms) that leaves the history of each audience; to be noted durably before."""
+
+
+def summary(run: Run) -> RunSummary:
+    """What the decisions need to know of `run`."""
+    return RunSummary(
+        number=run.number,
+        low=run.low,
+        sealed_at=run.footer.sealed_at,
+        oldest_sealed_at=run.footer.oldest_sealed_at,
+        bytes=run.size,
+        audiences=run.audiences,
+        positions=run.footer.positions,
+    )
+
+
+def plan_merge(
+    runs: Sequence[RunSummary], *, now: int, settled_after: int, retention: int
+) -> tuple[int, ...] | None:
+    """The numbers of the neighbours to merge next; None: all is well.
+
+    Args:
+        runs: All live runs, ascending by number.
+        now: Epoch ms.
+        settled_after: Only runs sealed longer ago than this, ms, are merged. At least `roll.max_age`: a
+            merged run's oldest_read_at is that of all its rows, and would make a younger audience due early.
+        retention: How long history is kept, ms.
+    """
+    windows = [
+        window
+        for window in (runs[at : at + FAN_IN] for at in range(len(runs) - FAN_IN + 1))
+        if all(now - run.sealed_at > settled_after for run in window)
+        and max(run.sealed_at for run in window) - min(run.oldest_sealed_at for run in window)
+        <= retention // SPANS
+    ]
+    alike = [window for window in windows if _cost(window) >= GROWTH * max(run.cost for run in window)]
+    if not alike and len(runs) > MOST_RUNS:
+        alike = windows
+    cheapest = min(alike, key=_cost, default=None)
+    return None if cheapest is None else tuple(run.number for run in cheapest)
+
+
+def plan_retirement(
+    runs: Sequence[RunSummary],
+    *,
+    delivered: Callable[[Audience], int],
+    now: int,
+    retention: int,
+    over_bytes: int,
+) -> Retirement:
+    """What to let go: delivered audiences of runs older than the retention; then, oldest first, to make room.
+
+    A run that holds the newest position of a partition is emptied rather than removed: should the group's
+    commit be lost or expire, it is the only witness of how far the partition was taken.
+
+    Args:
+        runs: All live runs, ascending by number.
+        delivered: Of an audience the run up to which every row is delivered (`Frontier.lowest`).
+        now: Epoch ms.
+        retention: How long history is kept, ms, from the seal.
+        over_bytes: How much the spool is above its `max_bytes`; 0 or less: not at all.
+    """
+    taken = newest(position for run in runs for position in run.positions)
+    decisions: list[Retire | Rewrite] = []
+    horizons: dict[Audience, int] = {}
+    expired = [run for run in runs if now - run.sealed_at > retention]
+    younger = [run for run in runs if now - run.sealed_at <= retention]
+    missing = over_bytes
+    for run in [*expired, *younger]:
+        if missing <= 0 and now - run.sealed_at <= retention:
+            break
+        drop = frozenset(audience for audience in run.audiences if delivered(audience) >= run.number)
+        decision = _decision(run, drop, witness=any(taken[entry.key] == entry for entry in run.positions))
+        if decision is None:
+            continue
+        decisions.append(decision)
+        missing -= (
+            run.bytes
+            if isinstance(decision, Retire)
+            else sum(run.audiences[audience].bytes for audience in drop)
+        )
+        for audience in drop:
+            newest_event_time = run.audiences[audience].max_event_time
+            horizons[audience] = max(horizons.get(audience, newest_event_time), newest_event_time)
+    return Retirement(decisions=tuple(decisions), horizons=horizons)
+
+
+def _decision(run: RunSummary, drop: frozenset[Audience], *, witness: bool) -> Retire | Rewrite | None:
+    if len(drop) == len(run.audiences) and not witness:
+        return Retire(run.number)
+    return Rewrite(run.number, drop) if drop else None
+
+
+def _cost(runs: Sequence[RunSummary]) -> int:
+    return sum(run.cost for run in runs)

@@ -1,0 +1,49 @@
+"""The real parts that tests may ask for."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.parts import kafka as kafka_part
+from tests.parts import openssh
+from tests.parts.kafka import Kafka
+from tests.parts.openssh import OpenSsh
+from tests.parts.registry import SchemaRegistry
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One real broker for all tests: each makes topics of its own."""
+    _need(kafka_part.missing())
+    broker = Kafka.start(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def sshd() -> Iterator[OpenSsh]:
+    """A running OpenSSH server with an empty folder, for one test."""
+    _need(openssh.missing())
+    server = OpenSsh()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def registry() -> Iterator[SchemaRegistry]:
+    """A running schema registry without schemas."""
+    server = SchemaRegistry()
+    server.start()
+    yield server
+    server.stop()
+
+
+def _need(missing: str | None) -> None:
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"{missing}, and with CI=true no test may be left out")
+    if missing:
+        pytest.skip(missing)

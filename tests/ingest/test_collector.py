@@ -1,0 +1,300 @@
+"""The ingest thread on librdkafka's own broker, with a real spool and real dead letters."""
+
+import base64
+import errno
+import gzip
+import json
+import uuid
+
+import pytest
+
+from bridge.clock import SystemClock
+from bridge.errors import BridgeError
+from bridge.ingest.decode import decoder_for
+from bridge.ingest.partition import Partition
+from bridge.ingest.registry import RegistryUnreachable
+from bridge.ingest.resume import Mark
+from bridge.spool.disk import SpoolFailed
+from tests.parts.collecting import (
+    Collecting,
+    MockBroker,
+    NamedIds,
+    Setting,
+    collect,
+    commits,
+    places,
+    rows,
+    stream,
+)
+from tests.parts.spools import FailingDisk
+from tests.parts.waiting import until
+
+NOW = SystemClock().now()
+
+
+@pytest.fixture
+def broker():
+    return MockBroker()
+
+
+@pytest.fixture
+def setting(broker, tmp_path):
+    return Setting(bootstrap=broker.bootstrap, directory=tmp_path / "spool", ids=NamedIds())
+
+
+def value(number, segment=7, **more):
+    """An event of a user of its own."""
+    user = str(uuid.UUID(int=number + 1))
+    event = {"user_id": user, "segments": [{"segment_id": segment, "timestamp": 0}], "event_time": NOW - 1000}
+    return json.dumps(event | more).encode()
+
+
+def events(count, start=0):
+    return [(number % 4, b"k", value(number)) for number in range(start, start + count)]
+
+
+def places_of(count):
+    return sorted((number % 4, number // 4) for number in range(count))
+
+
+def test_all_to_the_end(broker, setting):
+    """Until the end: each event is in a run with its place, and its offset is committed under our mark."""
+    broker.produce("acme", events(1000))
+    done = collect(setting)
+    assert places(done.spool) == places_of(1000)
+    assert done.collector.finished.is_set()
+    newest = done.spool.runs()[-1]
+    assert {(p.topic, p.partition, p.next_offset) for p in newest.footer.positions} == {
+        ("acme", number, 250) for number in range(4)
+    }
+    for offset, metadata in commits(broker.bootstrap, "bridge", "acme").values():
+        assert offset == 250
+        assert Mark.parse(metadata) == Mark(spool=done.spool.id, run=newest.number, topic="id-of-acme")
+
+
+def test_nothing_is_taken_twice(broker, setting):
+    """A second run takes what is new, and seals nothing where nothing is."""
+    broker.produce("acme", events(100))
+    collect(setting)
+    assert len(collect(setting).spool.runs()) == 1
+    broker.produce("acme", events(100, start=100))
+    done = collect(setting)
+    assert places(done.spool) == places_of(200)
+    assert len(done.spool.runs()) == 2
+
+
+def test_refused_events_and_tombstones(broker, setting):
+    """Bad events go to the dead letters as they were, tombstones nowhere; the good ones between arrive."""
+    bad = [b"no json", value(1, segment=0), value(2, event_time=NOW + 7_200_000)]
+    broker.produce("acme", [(0, b"k", value(10)), (0, b"bad", bad[0]), (0, b"k", None)])
+    broker.produce("acme", [(0, None, bad[1]), (0, b"k", value(11)), (0, b"k", bad[2])])
+    done = collect(setting)
+    assert places(done.spool) == [(0, 0), (0, 4)]
+    (file,) = (setting.directory / "dead-letters").iterdir()
+    assert file.name == f"{done.spool.runs()[-1].number:012d}.jsonl.gz"
+    letters = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    told = {
+        letter["offset"]: (letter["reason"], base64.b64decode(letter["value"]), letter["key"])
+        for letter in letters
+    }
+    assert told == {
+        1: ("undecodable", bad[0], base64.b64encode(b"bad").decode()),
+        3: ("invalid_segment_id", bad[1], None),
+        5: ("invalid_event_time", bad[2], base64.b64encode(b"k").decode()),
+    }
+    assert done.notes.tombstone_events == 1
+    assert sum(done.notes.refusals.values()) == 3
+    assert commits(broker.bootstrap, "bridge", "acme")["acme", 0][0] == 6
+
+
+def test_only_refused_events(broker, setting):
+    """A window of refused events and tombstones alone is sealed too, and committed."""
+    broker.produce("acme", [(0, None, b"x"), (1, None, None)])
+    done = collect(setting)
+    assert len(done.spool.runs()) == 1
+    assert {at.number: offset for at, (offset, _) in commits(broker.bootstrap, "bridge", "acme").items()} == {
+        0: 1,
+        1: 1,
+    }
+
+
+def test_age_seals(broker, setting):
+    """Without new events the window is sealed and committed when it is old enough."""
+    with Collecting(setting) as collecting:
+        broker.produce("acme", events(40))
+        until(lambda: len(commits(broker.bootstrap, "bridge", "acme")) == 4, "the commit")
+        assert places(collecting.spool) == places_of(40)
+
+
+def test_size_seals(broker, setting):
+    """A full window is sealed before it is old; it does not grow far beyond its bound."""
+    broker.produce("acme", events(4000))
+    setting.max_age, setting.max_bytes = 3_600_000, 40_000
+    done = collect(setting)
+    assert len(done.spool.runs()) > 3
+    assert places(done.spool) == places_of(4000)
+
+
+def test_stop_seals_and_commits(broker, setting):
+    """Stopped, it seals what it has read and commits it, however young the window is."""
+    setting.max_age = 3_600_000
+    broker.produce("acme", events(40))
+    with Collecting(setting) as collecting:
+        until(lambda: collecting.notes.consumed_events.get("acme") == 40, "the events")
+        collecting.stop()
+    assert places(collecting.spool) == places_of(40)
+    assert len(commits(broker.bootstrap, "bridge", "acme")) == 4
+
+
+class DownFor:
+    """A decoder whose registry does not answer for the first calls."""
+
+    def __init__(self, decoder, calls):
+        self.decoder = decoder
+        self.left = calls
+
+    def decode(self, values):
+        if self.left > 0:
+            self.left -= 1
+            raise RegistryUnreachable("registry http://localhost:1: refused: start it")
+        return self.decoder.decode(values)
+
+
+def test_registry_down(broker, setting):
+    """While a registry is down its stream waits uncommitted, the others go on; then nothing is missing."""
+    both = (stream(), stream("other", ("other",), client="Other"))
+    waiting = DownFor(decoder_for(both[0], None), 1_000_000)
+    setting.streams, setting.decoders = both, {"acme": waiting}
+    broker.produce("acme", events(400))
+    broker.produce("other", events(40))
+    with Collecting(setting) as collecting:
+        until(lambda: len(commits(broker.bootstrap, "bridge", "other")) == 4, "the other stream's commit")
+        beats = collecting.notes.beats
+        until(lambda: collecting.notes.beats > beats + 3, "further polls")
+        assert commits(broker.bootstrap, "bridge", "acme") == {}
+        waiting.left = 0
+        until(lambda: len(commits(broker.bootstrap, "bridge", "acme")) == 4, "the stream's commit")
+        broker.produce("acme", events(40, start=400))
+        until(lambda: len(rows(collecting.spool)) == 480, "later events")
+    taken = rows(collecting.spool).group_by("source").len()["len"].sort().to_list()
+    assert taken == [40, 440]
+
+
+def test_full_streams_wait(broker, setting):
+    """Streams that the spool has no room for are not read, others are; later they go on without a gap."""
+    setting.streams = (stream(), stream("other", ("other",), client="Other"))
+    setting.full = {"acme"}
+    broker.produce("acme", events(400))
+    broker.produce("other", events(40))
+    with Collecting(setting) as collecting:
+        until(lambda: len(commits(broker.bootstrap, "bridge", "other")) == 4, "the other stream's commit")
+        assert "acme" not in collecting.notes.consumed_events
+        setting.full.clear()
+        until(lambda: len(rows(collecting.spool)) == 440, "the stream")
+        setting.full.add("acme")
+        seen = collecting.notes.beats
+        until(lambda: collecting.notes.beats > seen + 2, "a pause")
+        broker.produce("acme", events(40, start=400))
+        broker.produce("other", events(40, start=40))
+        until(lambda: collecting.notes.consumed_events["other"] == 80, "the other stream")
+        assert collecting.notes.consumed_events["acme"] == 400
+        setting.full.clear()
+        until(lambda: len(rows(collecting.spool)) == 520, "all")
+    assert collecting.notes.consumed_events == {"acme": 440, "other": 80}
+
+
+def test_disk_full(broker, setting):
+    """On a full disk the window is kept, nothing is committed, polling goes on; then it is sealed once."""
+    setting.disk = FailingDisk(at=10**9, number=errno.ENOSPC, only="write")
+    broker.produce("acme", events(40))
+    with Collecting(setting) as collecting:
+        setting.disk.left = 1
+        until(lambda: setting.disk.failed_in, "the full disk")
+        until(lambda: len(commits(broker.bootstrap, "bridge", "acme")) == 4, "the commit")
+        assert places(collecting.spool) == places_of(40)
+    assert collecting.error is None
+
+
+def test_failed_disk_ends_the_run(broker, setting):
+    """A failed fsync ends the run at once; nothing is committed."""
+    setting.disk = FailingDisk(at=10**9, number=errno.EIO, only="fsync")
+    broker.produce("acme", events(40))
+    with Collecting(setting) as collecting:
+        setting.disk.left = 1
+        with pytest.raises(SpoolFailed):
+            collecting.join()
+    assert commits(broker.bootstrap, "bridge", "acme") == {}
+
+
+def test_topic_made_anew(broker, setting):
+    """A topic with another id is another topic: its first events are taken, whatever was committed before."""
+    broker.produce("acme", events(40))
+    collect(setting)
+    setting.ids.renamed["acme"] = "another"
+    done = collect(setting)
+    assert len(done.spool.runs()) == 2
+    assert rows(done.spool)["source"].n_unique() == 2
+
+
+def test_another_spool(broker, setting, tmp_path):
+    """Offsets of another spool stop the start in one line that names both ways out; --adopt goes on there."""
+    broker.produce("acme", events(40))
+    collect(setting)
+    setting.directory = tmp_path / "second"
+    with pytest.raises(BridgeError, match=r"acme partition \d.*another spool.*--adopt.*reset.*3 more"):
+        collect(setting)
+    broker.produce("acme", events(40, start=40))
+    setting.adopt = True
+    done = collect(setting)
+    assert places(done.spool) == sorted(set(places_of(80)) - set(places_of(40)))
+    setting.adopt = False
+    assert len(collect(setting).spool.runs()) == 1
+
+
+def test_adopting_an_idle_partition(broker, setting, tmp_path):
+    """What was adopted is adopted for good, without a further event."""
+    broker.produce("acme", events(40))
+    collect(setting)
+    setting.directory, setting.adopt = tmp_path / "second", True
+    collect(setting)
+    setting.adopt = False
+    assert collect(setting).error is None
+
+
+def test_missing_topic_to_the_end(broker, setting):
+    """With --until-end a topic that does not exist is one clear line."""
+    setting.streams = (stream(topics=("absent",)),)
+    with pytest.raises(BridgeError, match="topic absent.*check the name or create it"):
+        collect(setting)
+
+
+def test_missing_topic_is_waited_for(broker, setting):
+    """Without --until-end it is waited for, while the other topics are read."""
+    setting.streams = (stream(topics=("acme", "later")),)
+    broker.produce("acme", events(40))
+    with Collecting(setting) as collecting:
+        until(lambda: collecting.notes.consumed_events.get("acme") == 40, "the first topic")
+        broker.produce("later", events(40))
+        until(lambda: collecting.notes.consumed_events.get("acme") == 80, "the topic made later")
+    assert collecting.error is None
+
+
+def test_pattern(broker, setting):
+    """A pattern takes all topics that match it, to their ends."""
+    setting.streams = (stream(topics=("^acme-.*",)),)
+    broker.produce("acme-a", events(40))
+    broker.produce("acme-b", events(40))
+    broker.produce("elsewhere", events(40))
+    done = collect(setting)
+    assert done.notes.consumed_events == {"acme": 80}
+
+
+def test_lag_is_told(broker, setting):
+    """At the end nothing is left to read, and that is told of each partition."""
+    broker.produce("acme", events(40))
+    with Collecting(setting) as collecting:
+        until(lambda: len(commits(broker.bootstrap, "bridge", "acme")) == 4, "the commit")
+        until(lambda: set(collecting.notes.lags) == {Partition("acme", n) for n in range(4)}, "the lag")
+        until(lambda: not any(collecting.notes.lags.values()), "no lag")
+        assert collecting.notes.is_assigned
+    assert not collecting.notes.is_assigned
