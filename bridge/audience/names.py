@@ -40,7 +40,7 @@ class FileName:
 
 
 def series_of(agency: str, partner: str, client: str) -> str:
-    """The series' text: `Agency_Partner[_Client]`; no part holds an underscore, so no two series share one."""
+    """The series' text: `Agency_Partner[_Client]`; no part holds an underscore, so no two share one."""
     return "_".join([agency, partner, client] if client else [agency, partner])
 
 

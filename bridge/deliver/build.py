@@ -31,8 +31,8 @@ class Recipe:
     """Of compression, 1 to 9."""
     max_bytes: int
     """The gzip file is at most this large."""
-    removals_after: int | None
-    """None: everything. Else removals alone, of runs after this one."""
+    removals_only: bool
+    """Removals alone, that no such file has carried yet; else everything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,9 +133,9 @@ def _chain(
 
 def _render(recipe: Recipe, gathered: Gathered) -> Lines:
     rows = gathered.settled.send
-    if recipe.removals_after is not None:
+    if recipe.removals_only:
         alone = removals_alone(recipe.audience, rows)
-        rows = alone.filter(pl.col("run") > recipe.removals_after)
+        rows = alone.filter(pl.col("run") > gathered.range.removals_sent)
     return render(recipe.audience, rows, recipe.placeholder)
 
 

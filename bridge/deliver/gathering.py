@@ -4,32 +4,19 @@ Users are taken in ranges, so that memory is bounded however many there are.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from bridge.audience.audience import Audience
-from bridge.audience.frontier import Frontier
 from bridge.audience.late import Settled, late_users, settle
 from bridge.audience.merge import latest
 from bridge.audience.rows import REMOVE, everything, schema, user_columns, user_key
+from bridge.deliver.records import AudienceState
 from bridge.spool.run import Run
 
 RANGE_ROWS = 400_000
 """Rows of a range of users, before merging: enough to sort fast, about 100 MB while it is worked on."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """What the ledger knows of an audience."""
-
-    audience: Audience
-    frontier: Frontier
-    """Up to where it is delivered."""
-    newest_delivered: int | None
-    """Newest event time ever delivered, epoch ms."""
-    horizon: int | None
-    """Newest event time in any retired run, epoch ms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +27,8 @@ class UserRange:
     stop: str | None
     delivered: int
     """The newest run delivered for them."""
+    removals_sent: int
+    """The newest run whose removals they were sent, in a file of removals alone or in a general one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,43 +41,58 @@ class Gathered:
     """Newest event time among its pending rows, epoch ms."""
 
 
-def next_start(frontier: Frontier) -> str:
+def next_start(state: AudienceState, *, removals_only: bool) -> str:
     """Where the next delivery starts: with the users that are behind most."""
-    return min(frontier.steps, key=lambda step: (step.run, step.start)).start
+    return min(_starts(state), key=lambda start: (_sent(state, start, removals_only=removals_only), start))
 
 
-def gather(standing: Standing, runs: Sequence[Run], start: str) -> Iterator[Gathered]:
+def gather(audience: Audience, state: AudienceState, runs: Sequence[Run], start: str) -> Iterator[Gathered]:
     """What the users from `start` on have to send, range by range.
 
     Raises:
         RunDamaged: A run that is needed does not match its checksum.
     """
-    runs = [run for run in runs if standing.audience in run.audiences]
-    for users in user_ranges(standing, runs, start):
-        yield _gather_range(standing, runs, users)
+    holding = [run for run in runs if audience in run.audiences]
+    for users in user_ranges(audience, state, holding, start):
+        yield _gather_range(audience, state, holding, users)
 
 
-def user_ranges(standing: Standing, runs: Sequence[Run], start: str) -> list[UserRange]:
-    """Ranges of users from `start` on, each of about `RANGE_ROWS` pending rows and one frontier step."""
-    audience, frontier = standing.audience, standing.frontier
+def user_ranges(
+    audience: Audience, state: AudienceState, runs: Sequence[Run], start: str
+) -> list[UserRange]:
+    """Ranges of users from `start` on, each of about `RANGE_ROWS` pending rows and cut where progress steps."""
     fences = sorted(
         (max(first, start), rows)
         for run in runs
-        if run.number > frontier.lowest
+        if run.number > state.frontier.lowest
         for first, rows in run.fences(audience)
     )
-    cuts, filled = {start}, 0
+    cuts, filled = {start, *(at for at in _starts(state) if at > start)}, 0
     for first, rows in fences:
         if filled >= RANGE_ROWS:
             cuts.add(first)
             filled = 0
         filled += rows
-    cuts |= {step.start for step in frontier.steps if step.start > start}
     bounds = sorted(cuts)
     return [
-        UserRange(start=low, stop=high, delivered=frontier.at(low))
+        UserRange(
+            start=low,
+            stop=high,
+            delivered=state.frontier.at(low),
+            removals_sent=_sent(state, low, removals_only=True),
+        )
         for low, high in zip(bounds, [*bounds[1:], None], strict=True)
     ]
+
+
+def _starts(state: AudienceState) -> set[str]:
+    return {step.start for frontier in (state.frontier, state.removals) for step in frontier.steps}
+
+
+def _sent(state: AudienceState, user: str, *, removals_only: bool) -> int:
+    """The newest run whose rows, or at least whose removals, were sent of a user."""
+    delivered = state.frontier.at(user)
+    return max(delivered, state.removals.at(user)) if removals_only else delivered
 
 
 def removals_alone(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,37 +106,38 @@ def removals_alone(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _gather_range(standing: Standing, runs: Sequence[Run], users: UserRange) -> Gathered:
-    audience = standing.audience
+def _gather_range(
+    audience: Audience, state: AudienceState, runs: Sequence[Run], users: UserRange
+) -> Gathered:
     rows = _read(audience, [run for run in runs if run.number > users.delivered], users, None)
     pending = latest(audience, rows.filter(pl.col("run") > users.delivered))
     newest: int | None = pending["event_time"].max()  # type: ignore[assignment]  # a column of Int64
-    late = late_users(audience, pending, standing.newest_delivered)
+    late = late_users(audience, pending, state.newest_delivered)
     if late.is_empty():
         settled = Settled(send=pending, superseded=0, beyond_horizon=pending.clear())
         return Gathered(range=users, settled=settled, newest_event_time=newest)
     on = user_columns(audience)
     affected = pending.join(late, on=on, how="semi", maintain_order="left")
     untouched = pending.join(late, on=on, how="anti", maintain_order="left")
-    history = _history(standing, runs, users, affected, late)
-    settled = settle(audience, affected, history, standing.horizon)
+    history = _history(audience, runs, users, affected, late)
+    settled = settle(audience, affected, history, state.horizon)
     send = pl.concat([untouched, settled.send]).sort([*on, "segment"])
     whole = Settled(send=send, superseded=settled.superseded, beyond_horizon=settled.beyond_horizon)
     return Gathered(range=users, settled=whole, newest_event_time=newest)
 
 
 def _history(
-    standing: Standing, runs: Sequence[Run], users: UserRange, affected: pl.DataFrame, late: pl.DataFrame
+    audience: Audience, runs: Sequence[Run], users: UserRange, affected: pl.DataFrame, late: pl.DataFrame
 ) -> pl.DataFrame:
     """The delivered rows of late users, from runs and blocks that reach past the oldest late row."""
-    audience, on = standing.audience, user_columns(standing.audience)
+    on = user_columns(audience)
     oldest = int(affected["event_time"].min())  # type: ignore[arg-type]  # not empty, a column of Int64
     reaching = [
         run for run in runs if run.low <= users.delivered and run.audiences[audience].max_event_time >= oldest
     ]
     ordered = late.sort(on)
     first, last = (user_key(audience, ordered.row(at, named=True)) for at in (0, -1))
-    looked_up = UserRange(start=first, stop=_behind(audience, last, users.stop), delivered=users.delivered)
+    looked_up = replace(users, start=first, stop=_behind(audience, last, users.stop))
     rows = _read(audience, reaching, looked_up, oldest)
     return rows.filter(pl.col("run") <= users.delivered).join(late, on=on, how="semi")
 

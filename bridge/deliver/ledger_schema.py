@@ -2,14 +2,14 @@
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        "CREATE TABLE ledger (spool_id TEXT NOT NULL) STRICT",
+        "CREATE TABLE ledger (spool_id TEXT NOT NULL)",
         # the newest stamp of each series of names
-        "CREATE TABLE series (series TEXT PRIMARY KEY, stamp INTEGER NOT NULL) STRICT",
+        "CREATE TABLE series (series TEXT PRIMARY KEY, stamp INTEGER NOT NULL)",
         """CREATE TABLE accounts (
             account TEXT PRIMARY KEY,
             skew INTEGER NOT NULL DEFAULT 0,
             closed_until INTEGER NOT NULL DEFAULT 0
-        ) STRICT""",
+        )""",
         """CREATE TABLE audiences (
             audience TEXT PRIMARY KEY,
             account TEXT NOT NULL,
@@ -20,7 +20,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             horizon INTEGER,
             served_at INTEGER,
             bytes_per_membership REAL NOT NULL
-        ) STRICT""",
+        )""",
         """CREATE TABLE files (
             file INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
@@ -41,7 +41,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             run INTEGER NOT NULL,
             newest_event_time INTEGER,
             removals_only INTEGER NOT NULL
-        ) STRICT""",
+        )""",
         "CREATE INDEX files_by_account ON files (account, state)",
         # one delivery of an audience is under way at a time (design.md, invariant 7)
         "CREATE UNIQUE INDEX files_under_way ON files (audience) WHERE state IN ('built', 'uploading')",
@@ -55,7 +55,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ended_at INTEGER,
             outcome TEXT,
             skew INTEGER NOT NULL
-        ) STRICT""",
+        )""",
         "CREATE INDEX attempts_by_account ON attempts (account, started_at)",
         "CREATE INDEX attempts_by_file ON attempts (file)",
         "CREATE UNIQUE INDEX attempts_open ON attempts (file) WHERE ended_at IS NULL",

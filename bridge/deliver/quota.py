@@ -146,8 +146,8 @@ def usage(
     hour, day = _start(now, HOUR), _start(now, DAY)
     guard = effective_guard(settings, skew)
     counted = list(attempts)
-    files = len(_touching(settings, counted, now, guard, hour, HOUR))
-    size = sum(attempt.bytes for attempt in _touching(settings, counted, now, guard, day, DAY))
+    files = len(_touching(settings, counted, now, guard, start=hour, length=HOUR))
+    size = sum(attempt.bytes for attempt in _touching(settings, counted, now, guard, start=day, length=DAY))
     if closed_until >= hour + HOUR:
         files = max(files, settings.files_per_hour)
     if closed_until >= day + DAY:
@@ -184,15 +184,8 @@ def room(
         return Closed(until=closed_until + guard, reason=Reason.REFUSED)
     if nearest is not None:
         return Closed(until=nearest, reason=Reason.GUARD)
-    used = usage(settings, attempts, now, skew)
-    left = settings.files_per_hour - used.files_used
-    if left <= 0:
-        return Closed(until=used.files_reset_at + guard, reason=Reason.FILES)
-    general = settings.bytes_per_day - ceil(settings.bytes_per_day * settings.removals_reserve)
-    whole = _cut(settings, used, general - used.bytes_used, general, left, guard)
-    if whole.removals_bytes <= 0:
-        return Closed(until=whole.bytes_reset_at, reason=Reason.BYTES)
-    if not replay:
+    whole = _whole(settings, usage(settings, attempts, now, skew), guard)
+    if isinstance(whole, Closed) or not replay:
         return whole
     if live_waits:
         replayed = usage(settings, [attempt for attempt in attempts if attempt.replay], now, skew)
@@ -200,14 +193,21 @@ def room(
     return _capped(whole, int(settings.bytes_per_day * settings.replay_share) or whole.removals_bytes)
 
 
-def _cut(settings: QuotaSettings, used: Usage, left: int, ceiling: int, files: int, guard: int) -> Room:
-    """Room for `left` bytes of the day's `ceiling`, as one file."""
+def _whole(settings: QuotaSettings, used: Usage, guard: int) -> Room | Closed:
+    """What is left of the hour and the day."""
+    files = settings.files_per_hour - used.files_used
+    left = settings.bytes_per_day - used.bytes_used
+    if files <= 0:
+        return Closed(until=used.files_reset_at + guard, reason=Reason.FILES)
+    if left <= 0:
+        return Closed(until=used.bytes_reset_at + guard, reason=Reason.BYTES)
+    reserve = ceil(settings.bytes_per_day * settings.removals_reserve)
     largest = min(settings.max_file_bytes, settings.bytes_per_day)
     return Room(
         files=files,
-        bytes=max(0, min(left, largest)),
-        least=min(settings.bytes_per_day // WORTHWHILE, ceiling, largest),
-        removals_bytes=max(0, min(settings.bytes_per_day - used.bytes_used, largest)),
+        bytes=max(0, min(left - reserve, largest)),
+        least=min(settings.bytes_per_day // WORTHWHILE, settings.bytes_per_day - reserve, largest),
+        removals_bytes=min(left, largest),
         removals_least=min(settings.bytes_per_day // WORTHWHILE_REMOVALS, largest),
         bytes_reset_at=used.bytes_reset_at + guard,
     )
@@ -237,7 +237,7 @@ def _capped(whole: Room, ceiling: int, *, least: bool = True) -> Room:
 
 
 def _touching(
-    settings: QuotaSettings, attempts: Iterable[Attempt], now: int, guard: int, start: int, length: int
+    settings: QuotaSettings, attempts: Iterable[Attempt], now: int, guard: int, *, start: int, length: int
 ) -> list[Attempt]:
     """The attempts that count in the window from `start`."""
     touching: list[Attempt] = []

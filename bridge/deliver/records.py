@@ -1,6 +1,6 @@
 """What the ledger takes and gives. Instants are epoch milliseconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bridge.audience.audience import Audience
@@ -63,9 +63,9 @@ class FileRecord:
 class AudienceState:
     """What the ledger knows of an audience; the defaults are those of one that it does not know."""
 
-    frontier: Frontier = Frontier()
+    frontier: Frontier = field(default_factory=Frontier)
     """How far it is delivered."""
-    removals: Frontier = Frontier()
+    removals: Frontier = field(default_factory=Frontier)
     """How far its removals went ahead in files of removals alone."""
     newest_delivered: int | None = None
     """Newest event time among all that was delivered."""

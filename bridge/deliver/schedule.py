@@ -19,11 +19,14 @@ Pure: what waits and what room there is in, a decision out; the deliverer carrie
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from zlib import crc32
 
 from bridge.audience.audience import Audience
 from bridge.clock import HOUR, SECOND
 from bridge.config import RollSettings
+from bridge.deliver.file_state import FileState
 from bridge.deliver.quota import Closed, Room
+from bridge.deliver.records import Outcome, TriedFile
 
 ATTEMPTS = 3
 """Attempts a file an hour, without those given back: they reached nothing."""
@@ -96,7 +99,7 @@ class Rooms:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deliver:
-    """Build the next file of an audience and upload it; a file of it that was not begun is discarded first."""
+    """Build an audience's next file and upload it; one of it that was not begun is discarded first."""
 
     audience: Audience
     """Whose turn it is."""
@@ -170,6 +173,26 @@ def retry_at(failures: Sequence[int], jitter: float) -> int:
     return failures[-1] + pause + int(pause * jitter / 2)
 
 
+def unfinished(tried: TriedFile, now: int) -> Unfinished:
+    """A file of the ledger as the schedule sees it; the jitter of its pauses is drawn from its name."""
+    file, tries = tried.file, tried.tries
+    ends = [one.started_at if one.ended_at is None else one.ended_at for one in tries]
+    spent = [one for one in tries if one.outcome is not Outcome.GIVEN_BACK]
+    jitter = crc32(f"{file.name}/{len(tries)}".encode()) / 2**32
+    return Unfinished(
+        name=file.name,
+        audience=file.audience,
+        bytes=file.bytes,
+        begun=file.state is FileState.UPLOADING,
+        replay=file.replay,
+        removals_only=file.progress.removals_only,
+        built_at=file.created_at,
+        tried_at=ends[-1] if ends else None,
+        attempts_this_hour=sum(one.started_at // HOUR == now // HOUR for one in spent),
+        next_try_at=retry_at(ends, jitter) if ends else file.created_at,
+    )
+
+
 def decide(
     now: int,
     waiting: Sequence[Waiting],
@@ -199,11 +222,19 @@ def _turns(waiting: Sequence[Waiting], files: Mapping[Audience, Unfinished]) -> 
         seen.add(one.audience)
         file = files.get(one.audience)
         since = max(one.oldest_read_at, one.served_at or one.oldest_read_at)
-        turns.append(_Turn(since=_since(since, file), replay=one.replay and (file is None or file.replay), waiting=one, file=file))
-    for file in files.values():
-        if file.audience not in seen:
-            turns.append(_Turn(since=_since(file.built_at, file), replay=file.replay, waiting=None, file=file))
-    return turns
+        turns.append(
+            _Turn(
+                since=_since(since, file),
+                replay=one.replay and (file is None or file.replay),
+                waiting=one,
+                file=file,
+            )
+        )
+    alone = [file for file in files.values() if file.audience not in seen]
+    return turns + [
+        _Turn(since=_since(file.built_at, file), replay=file.replay, waiting=None, file=file)
+        for file in alone
+    ]
 
 
 def _since(since: int, file: Unfinished | None) -> int:
@@ -218,7 +249,9 @@ def _place(turn: _Turn, now: int) -> tuple[bool, int, Audience]:
     return (turn.replay and now - turn.since < PATIENCE, turn.since, holder.audience)
 
 
-def _attempt(now: int, turn: _Turn, rooms: Rooms, roll: RollSettings, *, drain: bool) -> Deliver | Retry | Wait:
+def _attempt(
+    now: int, turn: _Turn, rooms: Rooms, roll: RollSettings, *, drain: bool
+) -> Deliver | Retry | Wait:
     """What an audience does when it is asked in its turn."""
     room = rooms.replay if turn.replay else rooms.live
     if turn.file is None:
@@ -243,7 +276,9 @@ def _again(now: int, file: Unfinished, room: Room | Closed) -> Retry | Wait:
     return Retry(name=file.name)
 
 
-def _fresh(now: int, waiting: Waiting, room: Room | Closed, roll: RollSettings, *, drain: bool) -> Deliver | Wait:
+def _fresh(
+    now: int, waiting: Waiting, room: Room | Closed, roll: RollSettings, *, drain: bool
+) -> Deliver | Wait:
     """Begin a delivery or its next part, if the audience is due and the room is worth a slot."""
     due = due_at(waiting, roll)
     if now < due and not drain:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
+from bridge.deliver.records import AudienceState
 from bridge.spool.run import Run
 
 
@@ -22,16 +23,15 @@ class Pending:
     """When the oldest of them was read, epoch ms."""
 
 
-def pending(audience: Audience, frontier: Frontier, removals_run: int, runs: Iterable[Run]) -> Pending | None:
+def pending(audience: Audience, state: AudienceState, runs: Iterable[Run]) -> Pending | None:
     """What waits of `audience`; None: nothing.
 
     Args:
         audience: The audience.
-        frontier: How far it is delivered.
-        removals_run: The newest run whose removals went ahead in a file of their own; 0: none.
+        state: How far it is delivered.
         runs: All live runs.
     """
-    memberships = removals = size = 0
+    frontier, memberships, removals, size = state.frontier, 0, 0, 0
     oldest: list[int] = []
     for run in runs:
         statistics = run.audiences.get(audience)
@@ -41,7 +41,7 @@ def pending(audience: Audience, frontier: Frontier, removals_run: int, runs: Ite
         if rows:
             memberships += rows
             size += statistics.bytes * rows // statistics.rows
-            removals += statistics.removals if run.number > removals_run else 0
+            removals += statistics.removals if run.number > state.removals_run else 0
             oldest.append(statistics.oldest_read_at)
     if not oldest:
         return None

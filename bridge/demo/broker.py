@@ -17,12 +17,14 @@ class Broker:
     """Lives as long as this object does."""
 
     def __init__(self) -> None:
-        self._producer = Producer({
-            "bootstrap.servers": "localhost",
-            "test.mock.num.brokers": 1,
-            "linger.ms": 5,
-            "log_level": 0,
-        })
+        self._producer = Producer(
+            {
+                "bootstrap.servers": "localhost",
+                "test.mock.num.brokers": 1,
+                "linger.ms": 5,
+                "log_level": 0,
+            }
+        )
         self.address = self._address()
         """`host:port`, for `bootstrap_servers`."""
 

@@ -91,7 +91,9 @@ def _event(dice: random.Random, users: Sequence[str], event_time: int) -> Event:
         user_id="not-a-uuid" if dice.random() < 0.001 else dice.choice(users),  # noqa: PLR2004  # few
         mobile=dice.random() < 0.4,  # noqa: PLR2004  # less than half
         remove_all=remove_all,
-        segments=() if remove_all and dice.random() < 0.5 else tuple(  # noqa: PLR2004  # half of them
+        segments=()
+        if remove_all and dice.random() < 0.5
+        else tuple(  # noqa: PLR2004  # half of them
             (segment, -1 if dice.random() < 0.1 else 0)  # noqa: PLR2004  # one in ten
             for segment in chosen
         ),

@@ -1,4 +1,4 @@
-"""An SFTP server in the process, on loopback, that counts by its own clock and refuses what is above the quota.
+"""An SFTP server in the process, on loopback: it counts by its own clock and refuses what is above quota.
 
 Every file opened for writing takes a slot of the hour; its bytes count on the day they are written. Where it
 is closed or renamed in a later hour, it takes a slot of that one too, as whoever keeps the quota must assume

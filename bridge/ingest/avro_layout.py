@@ -11,13 +11,13 @@ columnar: its events are read one by one. (An overlong number in front may hide 
 event itself is concerned then.)
 """
 
-import json
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from bridge.ingest.avro_schema import EventSchema, without_null
-from bridge.ingest.avro_types import Array, AvroType, Enum, Fixed, Map, Primitive, Record, Union
+from bridge.ingest.avro_types import Array, AvroType, Enum, Field, Fixed, Map, Primitive, Record, Union
 from bridge.ingest.events import ELEMENT, FIELDS
 
 _JsonType = str | list["_JsonType"] | dict[str, object]
@@ -25,7 +25,8 @@ _JsonType = str | list["_JsonType"] | dict[str, object]
 _WIDTHS = {"float": 4, "double": 8}
 _LONGS = frozenset({"int", "long"})
 _TEXTS = frozenset({"string", "bytes"})
-_VARYING = _LONGS | _TEXTS
+_LARGEST_FIXED = 1 << 16
+_NULL_AND_ONE = 2
 
 
 class NotColumnar(Exception):  # noqa: N818  # it is an answer, not an error
@@ -72,26 +73,27 @@ class Layout:
     event: tuple[dict[str, object], ...]
     """The fields of the record that polars reads, between framing and nonce."""
     forward: tuple[Column, ...]
-    """The columns from the event's first byte on, up to the last one that is checked from there."""
+    """The columns from an event's first byte on, as far as bytes are looked up from there."""
     backward: tuple[Column, ...]
-    """The columns from the event's last byte back, up to the last one that is checked from there."""
+    """The columns from an event's last byte back, as far as bytes are looked up from there."""
     enums: tuple[Column, ...]
     """The columns whose numbers are bounded."""
-    largest_fixed: int
-    """Upper bound of the bytes that a record takes without a number or length among them."""
+    fixed_bytes: int
+    """Upper bound of the bytes of an event in a row that are neither number nor length."""
 
 
 def layout(schema: EventSchema) -> Layout:
     """The layout of a schema; NotColumnar."""
-    plan = _Plan({theirs: ours for ours, theirs in schema.names.items() if ours in FIELDS}, schema.names)
-    leaves = list(plan.flatten(schema.schema.record))
+    plan = _Plan(schema.names)
+    leaves = list(plan.flatten(schema.schema.record, plan.ours))
     columns = [column for column, _ in leaves]
-    first_wide = next((at for at, column in enumerate(columns) if column.kind is Kind.WIDE), len(columns))
-    last_checked = max((at for at, column in enumerate(columns) if column.checked), default=-1)
-    forward = columns[: min(first_wide, last_checked) + 1]
-    rest = columns[len(forward) :]
-    first_checked = next((at for at, column in enumerate(rest) if column.checked), len(rest))
-    backward = rest[first_checked:][::-1]
+    wide = next((at for at, column in enumerate(columns) if column.kind is Kind.WIDE), len(columns))
+    forward = columns[: wide + 1]  # where a wide one begins is known still
+    while forward and not forward[-1].checked:
+        forward.pop()
+    backward = columns[: len(forward) - 1 if forward else None : -1]
+    while backward and not backward[-1].checked:
+        backward.pop()
     if any(column.kind is Kind.WIDE for column in backward):
         raise NotColumnar
     return Layout(
@@ -99,85 +101,116 @@ def layout(schema: EventSchema) -> Layout:
         forward=tuple(forward),
         backward=tuple(backward),
         enums=tuple(column for column in columns if column.symbols is not None),
-        largest_fixed=len(json.dumps([type_ for _, type_ in leaves])) + plan.fixed_bytes,
+        fixed_bytes=plan.fixed_bytes,
     )
 
 
-@dataclass(slots=True)
+_KINDS = {
+    "boolean": Kind.FLAG,
+    "int": Kind.NUMBER,
+    "long": Kind.NUMBER,
+    "float": Kind.FIXED,
+    "double": Kind.FIXED,
+    "string": Kind.TEXT,
+    "bytes": Kind.TEXT,
+}
+
+
 class _Plan:
     """Numbers columns and named types as it goes through a schema."""
 
-    ours: dict[str, str]
-    """Field names of the event's own record to ours."""
-    names: dict[str, str]
-    """Our names to the schema's, for those of elements."""
-    fixed_bytes: int = 0
-    """Of all fixed types."""
-    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1 << 30)))
+    def __init__(self, names: dict[str, str]) -> None:
+        self.ours = {names[ours]: ours for ours in FIELDS if ours in names}
+        self.fixed_bytes = 0
+        self._of_element = {names[ours]: ours for ours in ELEMENT if ours in names}
+        self._numbers = itertools.count()
 
-    def flatten(self, record: Record, *, top: bool = True) -> Iterator[tuple[Column, _JsonType]]:
-        """The leaves of a record in order, nested records' in their places."""
+    def flatten(self, record: Record, ours: dict[str, str]) -> Iterator[tuple[Column, _JsonType]]:
+        """A record's leaves in order, a nested record's in its place; `ours`: its names to our fields'."""
         for part in record.fields:
-            ours = self.ours.get(part.name) if top else None
             if isinstance(part.type, Record):
-                yield from self.flatten(part.type, top=False)
+                yield from self.flatten(part.type, {})
             else:
-                yield self._leaf(ours, part.type)
+                yield self._leaf(ours.get(part.name), part.type)
 
     def _leaf(self, ours: str | None, type_: AvroType) -> tuple[Column, _JsonType]:
-        name = ours or f"x{next(self.numbers)}"
         inner = without_null(type_)
-        if inner is None or (isinstance(type_, Union) and len(type_.branches) != 2):  # noqa: PLR2004  # null, a type
-            raise NotColumnar
         nullable = isinstance(type_, Union)
+        if inner is None or (isinstance(type_, Union) and len(type_.branches) != _NULL_AND_ONE):
+            raise NotColumnar
         kind, width = _kind(inner)
         column = Column(
-            name=name,
+            name=ours or self._name("x"),
             kind=kind,
             width=width,
             nullable=nullable,
             symbols=inner.symbols if isinstance(inner, Enum) else None,
             checked=nullable or (ours is not None and kind is Kind.FLAG),
         )
-        written = self._element_array(inner) if ours == "segments" else self._written(inner)
+        if isinstance(inner, Enum):
+            written: _JsonType = "long"
+        elif ours == "segments" and isinstance(inner, Array) and isinstance(inner.items, Record):
+            written = {"type": "array", "items": self._record(inner.items, self._of_element)}
+        else:
+            written = self._written(inner)
         if isinstance(type_, Union):
-            null_first = type_.branches[0] is not inner
-            return column, ["null", written] if null_first else [written, "null"]
+            return column, [written, "null"] if type_.branches[0] is inner else ["null", written]
         return column, written
 
-    def _element_array(self, segments: AvroType) -> _JsonType:
-        """The segments, with our names of their fields."""
-        if not isinstance(segments, Array) or not isinstance(segments.items, Record):
-            raise NotColumnar
-        theirs = {self.names[ours]: ours for ours in ELEMENT}
-        return {"type": "array", "items": self._record(segments.items, theirs)}
-
     def _written(self, type_: AvroType) -> _JsonType:
-        """The type as polars is to read it; of what is no leaf too."""
+        """A type as polars is to read it. Bytes inside of arrays are not looked at: no unions there."""
         match type_:
-            case Primitive("null") | Union() | Enum():
-                if isinstance(type_, Enum):
-                    return "long"
-                raise NotColumnar
-            case Primitive(kind):
+            case Primitive(kind) if kind != "null":
                 self.fixed_bytes += _WIDTHS.get(kind, 1)
                 return "long" if kind in _LONGS else kind
-            case Fixed(size):
-                if not size:
-                    raise NotColumnar
+            case Fixed(size) if 0 < size <= _LARGEST_FIXED:
                 self.fixed_bytes += size
-                return {"type": "fixed", "name": f"N{next(self.numbers)}", "size": size}
-            case Array(items):
-                return {"type": "array", "items": self._item(items)}
+                return {"type": "fixed", "name": self._name("N"), "size": size}
+            case Array(items) if _has_number(items):
+                return {"type": "array", "items": self._written(items)}
             case Map(values):
-                pair = [{"name": "key", "type": "string"}, {"name": "value", "type": self._item(values, True)}]
-                record = {"type": "record", "name": f"N{next(self.numbers)}", "fields": pair}
-                return {"type": "array", "items": record}
+                pair = Record((Field("key", Primitive("string")), Field("value", values)), 0, empty=False)
+                return {"type": "array", "items": self._record(pair, {})}
             case Record():
                 return self._record(type_, {})
+            case _:
+                raise NotColumnar
 
-    def _item(self, type_: AvroType, in_pair: bool = False) -> _JsonType:
-        ...
+    def _record(self, record: Record, ours: dict[str, str]) -> _JsonType:
+        if not record.fields:
+            raise NotColumnar
+        fields = [
+            {"name": ours.get(part.name) or self._name("x"), "type": self._written(part.type)}
+            for part in record.fields
+        ]
+        return {"type": "record", "name": self._name("N"), "fields": fields}
 
-    def _record(self, record: Record, theirs: dict[str, str]) -> _JsonType:
-        ...
+    def _name(self, letter: str) -> str:
+        return f"{letter}{next(self._numbers)}"
+
+
+def _kind(type_: AvroType) -> tuple[Kind, int]:
+    """A leaf's kind and, if FIXED, its bytes."""
+    match type_:
+        case Primitive(kind):
+            return _KINDS.get(kind, Kind.WIDE), _WIDTHS.get(kind, 1)
+        case Enum():
+            return Kind.NUMBER, 0
+        case Fixed(size):
+            return Kind.FIXED, size
+        case _:
+            return Kind.WIDE, 0
+
+
+def _has_number(type_: AvroType) -> bool:
+    """Whether every value begins with or holds a number or a length.
+
+    Polars reads an array of others to the end of its bytes and panics there, if its count is damaged.
+    """
+    match type_:
+        case Primitive(kind):
+            return kind in _LONGS | _TEXTS
+        case Record(fields):
+            return any(_has_number(part.type) for part in fields)
+        case _:
+            return isinstance(type_, Array | Map)

@@ -25,7 +25,7 @@ _UNREADABLE = (SchemaParseException, ValueError, KeyError, TypeError, AttributeE
 """What fastavro's parser raises for texts that are no schema."""
 
 
-class UnusableSchema(ValueError):
+class UnusableSchema(ValueError):  # noqa: N818  # it is an answer
     """No event can be read with this schema; the text says why."""
 
 
@@ -109,6 +109,9 @@ class Record:
     empty: bool
 
 
+JsonSchema: TypeAlias = str | list[object] | dict[str, object]
+"""A schema as JSON."""
+
 AvroType: TypeAlias = Primitive | Fixed | Enum | Array | Map | Union | Record
 
 
@@ -116,21 +119,23 @@ AvroType: TypeAlias = Primitive | Fixed | Enum | Array | Map | Union | Record
 class Schema:
     """A record's schema that can be read with."""
 
-    source: object
-    """The schema as JSON."""
+    source: JsonSchema
+    """The schema as it was written."""
     record: Record
     """The same as a tree."""
 
     @cached_property
     def plain(self) -> dict[str, object]:
         """What fastavro reads with: no logical types."""
-        parsed = fastavro.parse_schema(_meaning(self.source))
+        meaning = _meaning(self.source)
+        assert isinstance(meaning, dict)
+        parsed = fastavro.parse_schema(meaning)
         assert isinstance(parsed, dict)
         return parsed
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """CRC-64-AVRO of the canonical form, as single-object encoding has it: eight bytes, the least first."""
+        """CRC-64-AVRO of the canonical form as single-object encoding has it: 8 bytes, the least first."""
         canonical = fastavro.schema.to_parsing_canonical_form(self.source)
         return bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
 
@@ -138,7 +143,7 @@ class Schema:
 def read(text: str | bytes) -> Schema:
     """The schema of a JSON text; UnusableSchema."""
     try:
-        source: object = json.loads(text)
+        source: JsonSchema = json.loads(text)
     except (ValueError, RecursionError):
         raise UnusableSchema("it is no JSON") from None
     try:
@@ -158,7 +163,7 @@ def _meaning(source: object) -> object:
     """The schema without all that does not change how bytes are read."""
     match source:
         case dict():
-            return {key: _meaning(source[key]) for key in _MEANING if key in source}
+            return {key: _meaning(value) for key, value in source.items() if key in _MEANING}
         case list():
             return [_meaning(part) for part in source]
         case _:
@@ -173,38 +178,51 @@ class _Tree:
 
     def resolve(self, schema: object) -> AvroType:
         """The tree of a schema; UnusableSchema."""
+        found = self._unfolded(schema)
+        if found.types > MOST_TYPES:
+            raise UnusableSchema(f"it unfolds to more than {MOST_TYPES} types")
+        return found
+
+    def _unfolded(self, schema: object) -> AvroType:
         match schema:
-            case str(name) if name in PRIMITIVES:
-                found: AvroType = Primitive(name, empty=name == "null")
             case str(name):
-                found = self._refer(name)
+                return Primitive(name, empty=name == "null") if name in PRIMITIVES else self._refer(name)
             case list(parts):
                 branches = tuple(self.resolve(part) for part in parts)
-                found = Union(branches, 1 + sum(branch.types for branch in branches))
-            case {"type": "record" | "error", "name": str(name), "fields": list(parts)}:
+                return Union(branches, 1 + sum(branch.types for branch in branches))
+            case {"name": str(name), **rest}:
                 self._named[name] = None
-                self._named[name] = found = self._record(parts)
-            case {"type": "fixed", "name": str(name), "size": int(size)} if size >= 0:
-                self._named[name] = found = Fixed(size)
-            case {"type": "enum", "name": str(name), "symbols": list(symbols)}:
-                self._named[name] = found = Enum(len(symbols))
+                self._named[name] = found = self._definition(rest)
+                return found
+            case {"type": str(name), **rest} if name in PRIMITIVES:
+                return Primitive(name, str(rest.get("logicalType", "")), empty=name == "null")
+            case _:
+                return self._container(schema)
+
+    def _container(self, schema: object) -> AvroType:
+        match schema:
             case {"type": "array", "items": part}:
                 items = self.resolve(part)
                 if items.empty:
                     raise UnusableSchema("it has an array whose items may take no bytes")
-                found = Array(items, 1 + items.types)
+                return Array(items, 1 + items.types)
             case {"type": "map", "values": part}:
                 values = self.resolve(part)
-                found = Map(values, 1 + values.types)
-            case {"type": str(name), **rest} if name in PRIMITIVES:
-                found = Primitive(name, str(rest.get("logicalType", "")), empty=name == "null")
-            case {"type": part}:
-                found = self.resolve(part)
-            case _:
-                raise UnusableSchema("it is no Avro schema")
-        if found.types > MOST_TYPES:
-            raise UnusableSchema(f"it unfolds to more than {MOST_TYPES} types")
-        return found
+                return Map(values, 1 + values.types)
+            case {"type": dict() | list() as part}:
+                return self.resolve(part)
+        raise UnusableSchema("it is no Avro schema")
+
+    def _definition(self, schema: dict[object, object]) -> AvroType:
+        """What a name is to stand for."""
+        match schema:
+            case {"type": "record" | "error", "fields": list(parts)}:
+                return self._record(parts)
+            case {"type": "fixed", "size": int(size)} if size >= 0:
+                return Fixed(size)
+            case {"type": "enum", "symbols": list(symbols)}:
+                return Enum(len(symbols))
+        raise UnusableSchema("it is no Avro schema")
 
     def _refer(self, name: str) -> AvroType:
         if name not in self._named:
@@ -214,10 +232,16 @@ class _Tree:
             raise UnusableSchema("it is recursive")
         return found
 
-    def _record(self, parts: list[dict[str, object]]) -> Record:
-        fields = tuple(Field(str(part["name"]), self.resolve(part["type"])) for part in parts)
+    def _record(self, parts: list[object]) -> Record:
+        fields = tuple(self._field(part) for part in parts)
         return Record(
             fields,
             1 + sum(field.type.types for field in fields),
             all(field.type.empty for field in fields),
         )
+
+    def _field(self, part: object) -> Field:
+        match part:
+            case {"name": str(name), "type": type_}:
+                return Field(name, self.resolve(type_))
+        raise UnusableSchema("it is no Avro schema")

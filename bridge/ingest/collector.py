@@ -43,10 +43,7 @@ LARGEST_BATCH = 100_000
 """More messages at once do not make it faster (facts.md, Kafka)."""
 
 SMALLEST_BATCH = 100
-"""However large the events are."""
-
-FIRST_BATCH = 10_000
-"""Before anything is known of the size of events."""
+"""However large the events are; also the first one, before anything is known of their size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +95,7 @@ class Collector:
         self._window = Window()
         self._held: dict[str, _Held] = {}
         self._progress: Progress | None = None
-        self._batch = FIRST_BATCH
+        self._batch = SMALLEST_BATCH
         self._lag_due = 0
         self._failed = False
         self._source = parts.connect(self)

@@ -1,4 +1,6 @@
-"""What decoding makes of values: columns of events, and refusals. Every decoder produces these columns:
+"""What decoding makes of values: columns of events, and refusals.
+
+Every decoder produces these columns:
 
 | column | dtype | meaning |
 |---|---|---|
@@ -7,7 +9,7 @@
 | mobile | Boolean | device id or cookie |
 | client, user_namespace, segment_namespace | String, may be null | null: the stream's default |
 | remove_all | Boolean | the user first leaves every segment |
-| segments | List of Struct of segment_id (Int64, String if hashed) and timestamp (Int64) | in the event's order |
+| segments | List(Struct) | segment_id (Int64, String if hashed) and timestamp (Int64), in the event's order |
 | event_time | Int64 | epoch milliseconds |
 """
 
@@ -94,7 +96,7 @@ FIELDS = tuple(name for name in events_schema(hashed=False) if name != "index")
 
 
 def names_in_topic(fields: Mapping[str, str]) -> dict[str, str]:
-    """Each of FIELDS and ELEMENT, as far as the topic can have it, to the topic's name (contract.md, `fields`).
+    """Each of FIELDS and ELEMENT that the topic can have, to the topic's name (contract.md, `fields`).
 
     A name that `fields` gives to one of ours is no longer the name of another.
     """

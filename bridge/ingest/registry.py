@@ -31,11 +31,11 @@ _MOST_MISSES = 10_000
 _log = structlog.get_logger()
 
 
-class RegistryUnreachable(BridgeError):
+class RegistryUnreachable(BridgeError):  # noqa: N818  # the name says what happened
     """The registry gave no answer that settles what a schema is: the same question may be asked later."""
 
 
-class UnknownSchema(LookupError):
+class UnknownSchema(LookupError):  # noqa: N818  # it is an answer
     """The registry is sure that an id has no Avro schema; the text says what is wrong."""
 
 
@@ -108,9 +108,8 @@ class Registry:
             ) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             self.close()
-            raise self._unreachable(
-                f"is not reachable ({type(error).__name__}); see that it runs, and that schema_registry.url is right"
-            ) from None
+            what = f"is not reachable ({type(error).__name__}); see that it runs, and schema_registry.url"
+            raise self._unreachable(what) from None
         except (ValueError, TypeError, AttributeError, KeyError):
             raise self._unreachable("answers with no schema; see that schema_registry.url is right") from None
 
@@ -147,9 +146,7 @@ def without_credentials(url: str) -> str:
 def _answer(status: int) -> str:
     """What an answer without a schema means, and what to do."""
     if status in _FORBIDDEN:
-        return (
-            f"{_FORBIDDEN[status]} (HTTP {status}); see schema_registry.username and schema_registry.password_file"
-        )
+        return f"{_FORBIDDEN[status]} (HTTP {status}); see schema_registry.username and .password_file"
     if status == _NOT_FOUND:
         return "is no schema registry (HTTP 404 without its code); see that schema_registry.url is right"
     return f"fails (HTTP {status}); see its log"

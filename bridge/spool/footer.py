@@ -64,6 +64,8 @@ class AudienceStatistics:
     """The audience."""
     rows: int
     """Its rows, those of remove_alls among them."""
+    removals: int
+    """How many of them remove, from one segment or from all."""
     bytes: int
     """Bytes of its blocks in the run."""
     oldest_read_at: int
@@ -86,6 +88,8 @@ class Block:
     """`rows.user_key` of the last row."""
     rows: int
     """How many rows."""
+    removals: int
+    """How many of them remove."""
     min_event_time: int
     """Oldest event time, epoch ms."""
     max_event_time: int

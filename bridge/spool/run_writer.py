@@ -13,7 +13,7 @@ import polars as pl
 
 from bridge.audience.audience import Audience
 from bridge.audience.merge import first_of
-from bridge.audience.rows import user_columns, user_key
+from bridge.audience.rows import REMOVE, user_columns, user_key
 from bridge.spool.disk import Disk, DurableFile
 from bridge.spool.footer import MAGIC, AudienceStatistics, Block, Footer, Position
 
@@ -119,6 +119,7 @@ class RunWriter:
             yield AudienceStatistics(
                 audience=audience,
                 rows=sum(block.rows for block in own),
+                removals=sum(block.removals for block in own),
                 bytes=sum(block.length for block in own),
                 oldest_read_at=oldest_read_at[audience],
                 min_event_time=min(block.min_event_time for block in own),
@@ -152,6 +153,7 @@ def _describe(audience: Audience, rows: pl.DataFrame) -> Block:
         first_user=user_key(audience, rows.row(0, named=True)),
         last_user=user_key(audience, rows.row(-1, named=True)),
         rows=rows.height,
+        removals=int((rows["timestamp"] == REMOVE).sum()),
         min_event_time=low,
         max_event_time=high,
         offset=0,

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_advancing_does_what_a_dict_of_users_does(parts):
 
 @given(st.lists(PARTS, max_size=25))
 def test_steps_stay_in_their_least_form(parts):
-    """The first step starts at the first user, starts rise, neighbours differ: as few steps as say the same."""
+    """The first step starts at the first user, starts rise, neighbours differ: none is needless."""
     frontier = Frontier()
     for part in parts:
         frontier = frontier.advance(*part)
@@ -31,7 +33,7 @@ def test_steps_stay_in_their_least_form(parts):
     runs = [step.run for step in frontier.steps]
     assert starts[0] == ""
     assert starts == sorted(set(starts))
-    assert all(one != next_one for one, next_one in zip(runs, runs[1:], strict=False))
+    assert all(one != next_one for one, next_one in pairwise(runs))
     assert (frontier.lowest, frontier.highest) == (min(runs), max(runs))
 
 
@@ -54,5 +56,5 @@ def test_a_delivery_in_parts_ends_as_one_step():
 @pytest.mark.parametrize("stop", ["b", "a", ""])
 def test_an_empty_range_is_refused_and_names_no_user(stop):
     """A range without users is a programming error; its message holds no user id."""
-    with pytest.raises(ValueError, match="^a part of a delivery ends at or before its start$"):
+    with pytest.raises(ValueError, match=r"^a part of a delivery ends at or before its start$"):
         Frontier().advance("b", stop, 3)

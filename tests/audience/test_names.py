@@ -62,7 +62,7 @@ def test_the_first_stamp_is_the_current_minute():
 
 @given(st.lists(st.integers(0, 10 * MINUTE), min_size=1, max_size=50))
 def test_stamps_rise_and_run_ahead_only_when_they_must(times):
-    """Whatever the clock does, stamps of a series rise; each is the current minute or the last one plus one."""
+    """Whatever the clock does, stamps of a series rise; each is the current minute or the last plus one."""
     last = None
     for now in times:
         stamp = names.next_stamp(last, now)

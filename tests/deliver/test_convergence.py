@@ -9,11 +9,11 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.audience.frontier import Frontier
 from bridge.audience.header import Header
 from bridge.clock import SystemClock
 from bridge.deliver.build import Recipe, build
-from bridge.deliver.gathering import Standing, gather, next_start
+from bridge.deliver.gathering import gather, next_start
+from bridge.deliver.records import AudienceState
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY, HASHED, frame
 
@@ -81,12 +81,13 @@ class Bench:
     def __init__(self, directory, audience):
         self.directory = directory
         self.spool = Spool.open(directory / "spool", clock=SystemClock())
-        self.standing = Standing(audience=audience, frontier=Frontier(), newest_delivered=None, horizon=None)
+        self.audience = audience
+        self.standing = AudienceState()
         self.platform = Platform()
         self.files = 0
 
     def seal(self, rows):
-        audience = self.standing.audience
+        audience = self.audience
         self.spool.seal(
             shards={audience: frame(audience, rows)},
             oldest_read_at={audience: 1},
@@ -97,16 +98,16 @@ class Bench:
 
     def deliver(self, max_bytes):
         """One delivery or part; what it covers is known as delivered afterwards."""
-        runs, start = self.spool.runs(), next_start(self.standing.frontier)
+        runs, start = self.spool.runs(), next_start(self.standing, removals_only=False)
         recipe = Recipe(
-            audience=self.standing.audience,
+            audience=self.audience,
             placeholder="gone",
             directory=self.directory,
             level=6,
             max_bytes=max_bytes,
-            removals_after=None,
+            removals_only=False,
         )
-        built = build(recipe, gather(self.standing, runs, start), self.header)
+        built = build(recipe, gather(self.audience, self.standing, runs, start), self.header)
         if built.name is None and built.needed:
             return False
         if built.name:
@@ -183,7 +184,7 @@ def test_adds_beyond_the_horizon_are_set_aside_and_removals_sent(tmp_path):
     bench = Bench(tmp_path, DISPLAY)
     bench.standing = replace(bench.standing, newest_delivered=100, horizon=50)
     bench.seal(rows_of((1, 50, False, {1: 0, 2: -1}), 0) + rows_of((1, 51, False, {3: 0}), 1))
-    gathered = next(iter(gather(bench.standing, bench.spool.runs(), "")))
+    gathered = next(iter(gather(bench.audience, bench.standing, bench.spool.runs(), "")))
     assert gathered.settled.send.select("segment", "timestamp").rows() == [(2, -1), (3, 0)]
     assert gathered.settled.beyond_horizon["segment"].to_list() == [1]
     assert isinstance(gathered.settled.send, pl.DataFrame)

@@ -131,7 +131,7 @@ def test_no_file_is_above_max_file_bytes(size):
 
 
 def test_replays_get_their_share_while_live_data_waits():
-    """Of three files an hour at least one, of the day's bytes a quarter; with nothing live waiting, all files."""
+    """Of three files an hour at least one, of the day's bytes a quarter; alone, all files."""
     now = NOON + 10 * MINUTE
     room = quota.room(limits(), [], now, 0, replay=True, live_waits=True)
     assert isinstance(room, Room)
@@ -199,7 +199,9 @@ class Server:
 
 STEP = st.tuples(
     st.sampled_from([0, 0, SECOND, MINUTE, 20 * MINUTE]),  # until the next try
-    st.integers(0, 3 * HOUR) | st.integers(0, MINUTE) | st.integers(-MINUTE, -1),  # how long; below 0: see `ends`
+    st.integers(0, 3 * HOUR)
+    | st.integers(0, MINUTE)
+    | st.integers(-MINUTE, -1),  # how long; below 0: see `ends`
     st.booleans(),  # of removals alone
     st.booleans(),  # replayed
 )
@@ -223,7 +225,7 @@ def ends(now, lasting):
     steps=st.lists(STEP, min_size=20, max_size=120),
 )
 def test_whatever_starts_in_its_room_the_servers_count_stays_within_the_limits(
-    start, skew, measured, files, parallel, part, steps
+    *, start, skew, measured, files, parallel, part, steps
 ):
     """Greedy uploads of any length, any moment of counting, a server's clock off by up to the guard."""
     account = limits(files_per_hour=files)

@@ -308,7 +308,7 @@ def test_five_audiences_never_exceed_three_files_an_hour_nor_the_days_bytes(seed
 @FEW
 @given(seed=SEEDS)
 def test_every_audience_is_served(seed):
-    """Where the day's bytes suffice, each of the five audiences delivers on both days, scarce as slots are."""
+    """Where the day's bytes suffice, each of the five audiences delivers on both days."""
     account = simulate(seed, loads=(1_000, 20_000, 100_000))
     days = {(who.client, at // DAY) for who, times in account.served.items() for at in times}
     assert {(name, (MIDNIGHT + day * DAY) // DAY) for name in "abcde" for day in (0, 1)} <= days
@@ -319,8 +319,8 @@ def test_every_audience_is_served(seed):
 def test_none_goes_twice_before_each_that_was_due_has_gone_once(seed, broken):
     """Between two turns of an audience all have had one that were due at the first and could have gone.
 
-    A retry is a turn too, and a file that fails for ever does not stop the others. The day's bytes suffice for
-    all; left out are audiences one of whose files failed, for it may have been in its pause.
+    A retry is a turn too, and a file that fails for ever does not stop the others. The day's bytes
+    suffice for all; left out are audiences one of whose files failed, for it may have been in its pause.
     """
     account = simulate(seed, broken=broken, loads=(1_000, 5_000, 20_000))
     turns = []

@@ -257,13 +257,6 @@ def test_replies_swallowed(sshd: OpenSsh, proxy: Proxy, local: Path):
     assert NAME not in [path.name for path in sshd.files()]
 
 
-def test_taken_at_once(sshd: OpenSsh, local: Path):
-    """In place, a file that the platform takes before its size is looked at has arrived (failure 46)."""
-    remote = remote_of(sshd)
-    remote.upload(local, NAME, at(UploadStage.RENAMED, (sshd.root / NAME).unlink))
-    assert sshd.files() == []
-
-
 # --- the server refuses -----------------------------------------------------------------------------------
 
 

@@ -4,11 +4,9 @@ import base64
 import errno
 import gzip
 import json
-import uuid
 
 import pytest
 
-from bridge.clock import SystemClock
 from bridge.errors import BridgeError
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.partition import Partition
@@ -16,20 +14,22 @@ from bridge.ingest.registry import RegistryUnreachable
 from bridge.ingest.resume import Mark
 from bridge.spool.disk import SpoolFailed
 from tests.parts.collecting import (
+    NOW,
     Collecting,
     MockBroker,
     NamedIds,
     Setting,
     collect,
     commits,
+    events,
     places,
+    places_of,
     rows,
     stream,
+    value,
 )
 from tests.parts.spools import FailingDisk
 from tests.parts.waiting import until
-
-NOW = SystemClock().now()
 
 
 @pytest.fixture
@@ -40,21 +40,6 @@ def broker():
 @pytest.fixture
 def setting(broker, tmp_path):
     return Setting(bootstrap=broker.bootstrap, directory=tmp_path / "spool", ids=NamedIds())
-
-
-def value(number, segment=7, **more):
-    """An event of a user of its own."""
-    user = str(uuid.UUID(int=number + 1))
-    event = {"user_id": user, "segments": [{"segment_id": segment, "timestamp": 0}], "event_time": NOW - 1000}
-    return json.dumps(event | more).encode()
-
-
-def events(count, start=0):
-    return [(number % 4, b"k", value(number)) for number in range(start, start + count)]
-
-
-def places_of(count):
-    return sorted((number % 4, number // 4) for number in range(count))
 
 
 def test_all_to_the_end(broker, setting):
@@ -70,17 +55,6 @@ def test_all_to_the_end(broker, setting):
     for offset, metadata in commits(broker.bootstrap, "bridge", "acme").values():
         assert offset == 250
         assert Mark.parse(metadata) == Mark(spool=done.spool.id, run=newest.number, topic="id-of-acme")
-
-
-def test_nothing_is_taken_twice(broker, setting):
-    """A second run takes what is new, and seals nothing where nothing is."""
-    broker.produce("acme", events(100))
-    collect(setting)
-    assert len(collect(setting).spool.runs()) == 1
-    broker.produce("acme", events(100, start=100))
-    done = collect(setting)
-    assert places(done.spool) == places_of(200)
-    assert len(done.spool.runs()) == 2
 
 
 def test_refused_events_and_tombstones(broker, setting):
@@ -226,57 +200,11 @@ def test_failed_disk_ends_the_run(broker, setting):
     assert commits(broker.bootstrap, "bridge", "acme") == {}
 
 
-def test_topic_made_anew(broker, setting):
-    """A topic with another id is another topic: its first events are taken, whatever was committed before."""
-    broker.produce("acme", events(40))
-    collect(setting)
-    setting.ids.renamed["acme"] = "another"
-    done = collect(setting)
-    assert len(done.spool.runs()) == 2
-    assert rows(done.spool)["source"].n_unique() == 2
-
-
-def test_another_spool(broker, setting, tmp_path):
-    """Offsets of another spool stop the start in one line that names both ways out; --adopt goes on there."""
-    broker.produce("acme", events(40))
-    collect(setting)
-    setting.directory = tmp_path / "second"
-    with pytest.raises(BridgeError, match=r"acme partition \d.*another spool.*--adopt.*reset.*3 more"):
-        collect(setting)
-    broker.produce("acme", events(40, start=40))
-    setting.adopt = True
-    done = collect(setting)
-    assert places(done.spool) == sorted(set(places_of(80)) - set(places_of(40)))
-    setting.adopt = False
-    assert len(collect(setting).spool.runs()) == 1
-
-
-def test_adopting_an_idle_partition(broker, setting, tmp_path):
-    """What was adopted is adopted for good, without a further event."""
-    broker.produce("acme", events(40))
-    collect(setting)
-    setting.directory, setting.adopt = tmp_path / "second", True
-    collect(setting)
-    setting.adopt = False
-    assert collect(setting).error is None
-
-
 def test_missing_topic_to_the_end(broker, setting):
     """With --until-end a topic that does not exist is one clear line."""
     setting.streams = (stream(topics=("absent",)),)
     with pytest.raises(BridgeError, match="topic absent.*check the name or create it"):
         collect(setting)
-
-
-def test_missing_topic_is_waited_for(broker, setting):
-    """Without --until-end it is waited for, while the other topics are read."""
-    setting.streams = (stream(topics=("acme", "later")),)
-    broker.produce("acme", events(40))
-    with Collecting(setting) as collecting:
-        until(lambda: collecting.notes.consumed_events.get("acme") == 40, "the first topic")
-        broker.produce("later", events(40))
-        until(lambda: collecting.notes.consumed_events.get("acme") == 80, "the topic made later")
-    assert collecting.error is None
 
 
 def test_pattern(broker, setting):

@@ -1,6 +1,8 @@
 """A collector with real neighbours, in a thread of its own, and what it leaves in its spool."""
 
+import json
 import threading
+import uuid
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,26 @@ from bridge.ingest.starts import Starts
 from bridge.ingest.topics import Topics
 from bridge.spool.spool import Spool
 
+NOW = SystemClock().now()
+
 QUIET = {"log_level": "0", "topic.metadata.refresh.interval.ms": "300"}
+
+
+def value(number, segment=7, **more):
+    """A JSON event of a user of its own."""
+    user = str(uuid.UUID(int=number + 1))
+    event = {"user_id": user, "segments": [{"segment_id": segment, "timestamp": 0}], "event_time": NOW - 1000}
+    return json.dumps(event | more).encode()
+
+
+def events(count, start=0):
+    """Messages for four partitions in turn, each of a user of its own."""
+    return [(number % 4, b"k", value(number)) for number in range(start, start + count)]
+
+
+def places_of(count):
+    """Where the first `count` of `events` stand in a new topic."""
+    return sorted((number % 4, number // 4) for number in range(count))
 
 
 class MockBroker:
@@ -152,8 +173,7 @@ class Collecting:
             CollectorParts(
                 connect=partial(KafkaSource, source),
                 topics=topics,
-                decoders={each.name: decoder_for(each, None) for each in setting.streams}
-                | setting.decoders,
+                decoders={each.name: decoder_for(each, None) for each in setting.streams} | setting.decoders,
                 spool=self.spool,
                 dead_letters=FolderDeadLetters(
                     setting.directory / "dead-letters", self.spool.temporary_directory
@@ -206,7 +226,9 @@ def collect(setting):
 def rows(spool):
     """All rows of all runs."""
     found = [
-        run.read(audience).select("segment", "timestamp", "event_time", "source", "partition", "offset", "run")
+        run.read(audience).select(
+            "segment", "timestamp", "event_time", "source", "partition", "offset", "run"
+        )
         for run in spool.runs()
         for audience in run.audiences
     ]

@@ -89,6 +89,7 @@ def test_statistics_are_those_of_the_rows(window):
             assert statistics == AudienceStatistics(
                 audience=audience,
                 rows=rows.height,
+                removals=rows.filter(pl.col("timestamp") == -1).height,
                 bytes=sum(block.length for block in blocks),
                 oldest_read_at=77,
                 min_event_time=rows["event_time"].min(),
@@ -256,7 +257,7 @@ def test_the_footer_of_500_audiences_is_small():
         )
         for at in range(500)
     ]
-    numbers = {"rows": 1000, "min_event_time": 1_790_000_000_000, "max_event_time": 1_790_000_000_000}
+    numbers = {"rows": 1000, "removals": 1000, "min_event_time": 1_790_000_000_000, "max_event_time": 1_790_000_000_000}
     footer = Footer(
         number=42,
         low=42,

@@ -29,6 +29,7 @@ def statistics(audience, *, size=100, newest_event=5):
     return AudienceStatistics(
         audience=audience,
         rows=1,
+        removals=0,
         bytes=size,
         oldest_read_at=1,
         min_event_time=1,

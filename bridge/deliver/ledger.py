@@ -1,0 +1,284 @@
+"""The ledger: how far each audience is delivered, which files were made of it, what was spent of the quota.
+
+Every method that writes is one transaction, durable when it returns (SQLite, synchronous=FULL). Where
+SQLite gives up it raises `LedgerFailed`, and nothing may be uploaded: what is not written down is not
+done. A ledger may be used from several threads. Instants are epoch milliseconds.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bridge.audience import names
+from bridge.audience.audience import Audience
+from bridge.audience.names import FileName
+from bridge.deliver import ledger_rows, statements
+from bridge.deliver.database import Database, LedgerDamaged, LedgerFailed, publish, reserve_file
+from bridge.deliver.file_state import FileEvent, FileState
+from bridge.deliver.quota import Attempt
+from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, TriedFile
+
+__all__ = ["Ledger", "LedgerDamaged", "LedgerFailed"]
+
+
+class Ledger:
+    """The deliver room's memory. See the module's text for what its methods promise."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The ledger in this file, whole and of this program's version.
+
+        Raises:
+            LedgerDamaged: There is none, or it is cut short or garbage; `--adopt` is the remedy.
+            LedgerFailed: It cannot be opened.
+        """
+        return cls._verified(Database(path))
+
+    @classmethod
+    def read_only(cls, path: Path) -> Self:
+        """As `open`, to look at beside a running bridge: nothing can be written."""
+        return cls._verified(Database(path, read_only=True))
+
+    @classmethod
+    def create(cls, path: Path, spool_id: str, now: int, charged: Mapping[str, int] | None = None) -> Self:
+        """A new ledger, in one step; one that lies there is kept beside it as `NAME.NOW.damaged`.
+
+        Args:
+            path: Its file.
+            spool_id: The spool that it belongs to.
+            now: The present.
+            charged: Where runs exist already (`--adopt`): accounts whose windows count as spent, and until
+                when (`quota.closing` with DAY: no byte of the day is left, and so no file).
+
+        Raises:
+            LedgerFailed: The disk or SQLite refused.
+        """
+        new = path.with_name(f"{path.name}.new")
+        try:
+            reserve_file(new)
+            database = Database(new)
+            try:
+                database.migrate()
+                with database.transaction() as connection:
+                    connection.execute("INSERT INTO ledger VALUES (?)", (spool_id,))
+                    for account, until in (charged or {}).items():
+                        statements.close_account(connection, account, until)
+            finally:
+                database.close()
+            publish(new, path, now)
+        except OSError as error:
+            raise LedgerFailed(f"{path}: the ledger cannot be created ({error}); check its folder") from error
+        return cls.open(path)
+
+    @classmethod
+    def _verified(cls, database: Database) -> Self:
+        try:
+            database.verify()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def close(self) -> None:
+        """Close it for all threads; none may be using it."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def spool_id(self) -> str:
+        """The spool that it belongs to."""
+        with self._database.reading() as connection:
+            return str(connection.execute("SELECT spool_id FROM ledger").fetchone()["spool_id"])
+
+    # Names
+
+    def reserve_name(self, series: str, now: int) -> FileName:
+        """The next name of a series (`names.series_of`): no other call ever gives it again."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT stamp FROM series WHERE series = ?", (series,)).fetchone()
+            stamp = names.next_stamp(None if row is None else int(row["stamp"]), now)
+            connection.execute("INSERT OR REPLACE INTO series VALUES (?, ?)", (series, stamp))
+        return replace(names.parse(f"{series}_197001010000.log.gz"), stamp=stamp)
+
+    # Accounts
+
+    def skew(self, account: str) -> int:
+        """Server's clock minus ours, in ms, as last measured; 0: never."""
+        return self._of_account(account)[0]
+
+    def set_skew(self, account: str, skew: int, attempt: int | None = None) -> None:
+        """The skew that was measured, during this attempt if it is given."""
+        with self._database.transaction() as connection:
+            statements.set_skew(connection, account, skew, attempt)
+
+    def closed_until(self, account: str) -> int:
+        """Until when the account's quota counts as spent; 0: it does not."""
+        return self._of_account(account)[1]
+
+    def close_account(self, account: str, until: int) -> None:
+        """The quota counts as spent until then, or until a later moment that was set before."""
+        with self._database.transaction() as connection:
+            statements.close_account(connection, account, until)
+
+    def attempts(self, account: str, since: int) -> tuple[Attempt, ...]:
+        """The attempts that count (all but those given back) and ended at or after `since`, or are open."""
+        with self._database.reading() as connection:
+            return statements.counted(connection, account, since)
+
+    # Audiences
+
+    def audience(self, audience: Audience) -> AudienceState:
+        """What is known of an audience; the defaults, if nothing is."""
+        with self._database.reading() as connection:
+            return statements.audience_state(connection, audience)
+
+    def audiences(self, account: str | None = None) -> dict[Audience, AudienceState]:
+        """What is known of the audiences of an account, or of all."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM audiences WHERE :account IS NULL OR account = :account ORDER BY audience",
+                {"account": account},
+            ).fetchall()
+        return {ledger_rows.audience(row): ledger_rows.audience_state(row) for row in rows}
+
+    def raise_horizons(self, horizons: Mapping[Audience, int]) -> None:
+        """Runs are about to be retired: the newest event time in them, by audience. Horizons never sink."""
+        with self._database.transaction() as connection:
+            for audience, horizon in horizons.items():
+                known = statements.audience_state(connection, audience)
+                raised = horizon if known.horizon is None else max(known.horizon, horizon)
+                statements.write_audience(connection, audience, replace(known, horizon=raised))
+
+    def skip(self, audience: Audience, progress: Progress) -> None:
+        """All rows have lost: the audience advances without a file, and without a turn."""
+        with self._database.transaction() as connection:
+            known = statements.audience_state(connection, audience)
+            statements.write_audience(connection, audience, statements.advanced(known, progress))
+
+    # Files
+
+    def add_file(self, file: FileRecord) -> None:
+        """A file that is built: complete on our disk, and synced.
+
+        Raises:
+            ValueError: Its state is not `built`.
+            LedgerFailed: Its name is taken, or its audience has an unfinished file.
+        """
+        if file.state is not FileState.BUILT:
+            raise ValueError(f"a new file is built, not {file.state}")
+        with self._database.transaction() as connection:
+            statements.insert_file(connection, file)
+
+    def discard(self, name: str) -> None:
+        """Forget a file that was never begun; its name stays used.
+
+        Raises:
+            ValueError: It was begun.
+        """
+        with self._database.transaction() as connection:
+            statements.delete_built(connection, statements.known_file(connection, name))
+
+    def give_up(self, name: str, detail: str) -> None:
+        """Its bytes are lost or cannot be uploaded: what it holds is to be delivered anew."""
+        self._happen(name, FileEvent.GIVE_UP, detail)
+
+    def confirm(self, name: str, detail: str = "") -> None:
+        """The platform has processed it."""
+        self._happen(name, FileEvent.CONFIRM, detail)
+
+    def reject(self, name: str, detail: str) -> None:
+        """The platform has refused it."""
+        self._happen(name, FileEvent.REJECT, detail)
+
+    def file(self, name: str) -> FileRecord | None:
+        """The file of this name; None: none, or forgotten."""
+        with self._database.reading() as connection:
+            return statements.find_file(connection, name)
+
+    def files(self, account: str | None = None, limit: int = 100) -> tuple[FileRecord, ...]:
+        """The newest files of an account, or of all, the newest first."""
+        with self._database.reading() as connection:
+            return statements.newest_files(connection, account, limit)
+
+    def unfinished(self, account: str) -> tuple[TriedFile, ...]:
+        """The files of an account that are built or uploading, the oldest first, with their attempts."""
+        with self._database.reading() as connection:
+            return statements.unfinished_files(connection, account)
+
+    def forget(self, before: int) -> int:
+        """Delete the finished files made before this instant, and their attempts; how many those were.
+
+        `before` lies more than two days back: the attempts of yesterday's day may still count.
+        """
+        with self._database.transaction() as connection:
+            return statements.delete_finished(connection, before)
+
+    # Attempts
+
+    def begin_attempt(
+        self, name: str, now: int, since: int, admits: Callable[[Sequence[Attempt]], bool]
+    ) -> int | None:
+        """Reserve the quota for an upload, before connecting; the attempt's id.
+
+        None: `admits` refused, given the account's counted attempts since `since`. It is asked inside the
+        transaction, so that of two that race for the last slot one gets it.
+        """
+        with self._database.transaction() as connection:
+            file = statements.known_file(connection, name)
+            if not admits(statements.counted(connection, file.audience.account, since)):
+                return None
+            return statements.insert_attempt(connection, file, now)
+
+    def end_attempt(self, attempt: int, now: int, outcome: Outcome, detail: str = "") -> None:
+        """How an attempt ended; UPLOADED brings its audience forward in the same transaction.
+
+        Raises:
+            ValueError: It has ended before.
+        """
+        with self._database.transaction() as connection:
+            file = statements.close_attempt(connection, attempt, now, outcome)
+            if outcome is Outcome.UPLOADED:
+                statements.write_uploaded(connection, file, now, detail)
+            else:
+                statements.write_state(connection, file, statements.failure(connection, file), detail)
+
+    def found_uploaded(self, name: str, now: int, detail: str = "") -> None:
+        """An attempt of unknown outcome has in fact given the file its final name: no other is needed."""
+        with self._database.transaction() as connection:
+            statements.write_uploaded(connection, statements.known_file(connection, name), now, detail)
+
+    def recover(self, account: str, now: int) -> int:
+        """End the attempts that a crash left open, as unknown; how many those were.
+
+        To be called under the account's lock, before its first decision: an open attempt counts in every
+        window until it ends.
+        """
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "UPDATE attempts SET ended_at = MAX(?, started_at), outcome = ?"
+                " WHERE account = ? AND ended_at IS NULL",
+                (now, Outcome.UNKNOWN, account),
+            ).rowcount
+
+    def _happen(self, name: str, event: FileEvent, detail: str) -> None:
+        with self._database.transaction() as connection:
+            statements.write_state(connection, statements.known_file(connection, name), event, detail)
+
+    def _of_account(self, account: str) -> tuple[int, int]:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT skew, closed_until FROM accounts WHERE account = ?", (account,)
+            ).fetchone()
+        return (0, 0) if row is None else (int(row["skew"]), int(row["closed_until"]))

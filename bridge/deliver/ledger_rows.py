@@ -1,0 +1,119 @@
+"""Between the ledger's rows and its records."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from bridge.audience.audience import Audience
+from bridge.audience.frontier import Frontier
+from bridge.deliver.file_state import FileState
+from bridge.deliver.quota import Attempt
+from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, Try
+
+
+def file_record(row: sqlite3.Row) -> FileRecord:
+    """A row of files joined with its audience's `fields`."""
+    return FileRecord(
+        name=row["name"],
+        audience=audience(row),
+        state=FileState(row["state"]),
+        path=row["path"],
+        bytes=row["bytes"],
+        lines=row["lines"],
+        memberships=row["memberships"],
+        sha256=row["sha256"],
+        created_at=row["created_at"],
+        uploaded_at=row["uploaded_at"],
+        detail=row["detail"],
+        replay=bool(row["replay"]),
+        progress=Progress(
+            start=row["start"],
+            stop=row["stop"],
+            run=row["run"],
+            newest_event_time=row["newest_event_time"],
+            removals_only=bool(row["removals_only"]),
+        ),
+    )
+
+
+def file_values(file: FileRecord) -> dict[str, object]:
+    """The columns of a file's row, without its own key."""
+    progress = file.progress
+    return {
+        "name": file.name,
+        "account": file.audience.account,
+        "audience": file.audience.key,
+        "state": str(file.state),
+        "path": file.path,
+        "bytes": file.bytes,
+        "lines": file.lines,
+        "memberships": file.memberships,
+        "sha256": file.sha256,
+        "created_at": file.created_at,
+        "uploaded_at": file.uploaded_at,
+        "detail": file.detail,
+        "replay": int(file.replay),
+        "start": progress.start,
+        "stop": progress.stop,
+        "run": progress.run,
+        "newest_event_time": progress.newest_event_time,
+        "removals_only": int(progress.removals_only),
+    }
+
+
+def audience(row: sqlite3.Row) -> Audience:
+    """The audience in a row's `fields`."""
+    return Audience.from_json(json.loads(row["fields"]))
+
+
+def audience_state(row: sqlite3.Row) -> AudienceState:
+    """A row of audiences."""
+    return AudienceState(
+        frontier=Frontier.from_json(json.loads(row["frontier"])),
+        removals=Frontier.from_json(json.loads(row["removals"])),
+        newest_delivered=row["newest_delivered"],
+        horizon=row["horizon"],
+        served_at=row["served_at"],
+        bytes_per_membership=row["bytes_per_membership"],
+    )
+
+
+def audience_values(whose: Audience, state: AudienceState) -> dict[str, object]:
+    """The columns of an audience's row."""
+    return {
+        "audience": whose.key,
+        "account": whose.account,
+        "fields": json.dumps(whose.to_json()),
+        "frontier": json.dumps(state.frontier.to_json()),
+        "removals": json.dumps(state.removals.to_json()),
+        "newest_delivered": state.newest_delivered,
+        "horizon": state.horizon,
+        "served_at": state.served_at,
+        "bytes_per_membership": state.bytes_per_membership,
+    }
+
+
+def attempts(rows: Iterable[sqlite3.Row]) -> tuple[Attempt, ...]:
+    """Rows of attempts as the quota counts them."""
+    return tuple(
+        Attempt(
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            bytes=row["bytes"],
+            replay=bool(row["replay"]),
+            skew=row["skew"],
+        )
+        for row in rows
+    )
+
+
+def tries(rows: Iterable[sqlite3.Row]) -> tuple[Try, ...]:
+    """Rows of attempts as a file's history."""
+    return tuple(
+        Try(
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        )
+        for row in rows
+    )

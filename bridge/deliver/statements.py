@@ -1,0 +1,208 @@
+"""The ledger's steps inside a transaction: SQL here, the order and the promises in `ledger`."""
+
+import sqlite3
+from dataclasses import replace
+
+from bridge.audience.audience import Audience
+from bridge.deliver import ledger_rows
+from bridge.deliver.file_state import UNFINISHED, FileEvent, FileState, after
+from bridge.deliver.quota import Attempt
+from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, TriedFile, moving_average
+
+_INSERT_FILE = """
+    INSERT INTO files (name, account, audience, state, path, bytes, lines, memberships, sha256, created_at,
+        uploaded_at, detail, replay, start, stop, run, newest_event_time, removals_only)
+    VALUES (:name, :account, :audience, :state, :path, :bytes, :lines, :memberships, :sha256, :created_at,
+        :uploaded_at, :detail, :replay, :start, :stop, :run, :newest_event_time, :removals_only)"""
+
+_WRITE_AUDIENCE = """
+    INSERT INTO audiences (audience, account, fields, frontier, removals, newest_delivered, horizon,
+        served_at, bytes_per_membership)
+    VALUES (:audience, :account, :fields, :frontier, :removals, :newest_delivered, :horizon,
+        :served_at, :bytes_per_membership)
+    ON CONFLICT (audience) DO UPDATE SET frontier = :frontier, removals = :removals,
+        newest_delivered = :newest_delivered, horizon = :horizon, served_at = :served_at,
+        bytes_per_membership = :bytes_per_membership"""
+
+
+def close_account(connection: sqlite3.Connection, account: str, until: int) -> None:
+    """The account's quota counts as spent until then, or until what was set before."""
+    connection.execute("INSERT OR IGNORE INTO accounts (account) VALUES (?)", (account,))
+    connection.execute(
+        "UPDATE accounts SET closed_until = MAX(closed_until, ?) WHERE account = ?", (until, account)
+    )
+
+
+def set_skew(connection: sqlite3.Connection, account: str, skew: int, attempt: int | None) -> None:
+    """The account's skew, and the attempt's that measured it."""
+    connection.execute("INSERT OR IGNORE INTO accounts (account) VALUES (?)", (account,))
+    connection.execute("UPDATE accounts SET skew = ? WHERE account = ?", (skew, account))
+    connection.execute("UPDATE attempts SET skew = ? WHERE attempt = ?", (skew, attempt))
+
+
+def counted(connection: sqlite3.Connection, account: str, since: int) -> tuple[Attempt, ...]:
+    """The account's attempts that count and ended at or after `since`, or are open."""
+    rows = connection.execute(
+        """SELECT * FROM attempts WHERE account = ? AND outcome IS NOT ?
+            AND (ended_at IS NULL OR MAX(started_at, ended_at) >= ?)""",
+        (account, Outcome.GIVEN_BACK, since),
+    )
+    return ledger_rows.attempts(rows)
+
+
+def audience_state(connection: sqlite3.Connection, audience: Audience) -> AudienceState:
+    """What is known of an audience."""
+    row = connection.execute("SELECT * FROM audiences WHERE audience = ?", (audience.key,)).fetchone()
+    return AudienceState() if row is None else ledger_rows.audience_state(row)
+
+
+def write_audience(connection: sqlite3.Connection, audience: Audience, state: AudienceState) -> None:
+    """What is known of an audience from now on."""
+    connection.execute(_WRITE_AUDIENCE, ledger_rows.audience_values(audience, state))
+
+
+def advanced(state: AudienceState, progress: Progress) -> AudienceState:
+    """An audience after what `progress` covers went out. Removals that went ahead stay pending."""
+    times = [time for time in (state.newest_delivered, progress.newest_event_time) if time is not None]
+    newest = max(times, default=None)
+    if progress.removals_only:
+        removals = state.removals.advance(progress.start, progress.stop, progress.run)
+        return replace(state, removals=removals, newest_delivered=newest)
+    frontier = state.frontier.advance(progress.start, progress.stop, progress.run)
+    return replace(state, frontier=frontier, newest_delivered=newest)
+
+
+def insert_file(connection: sqlite3.Connection, file: FileRecord) -> None:
+    """A new file, its audience known from now on."""
+    write_audience(connection, file.audience, audience_state(connection, file.audience))
+    connection.execute(_INSERT_FILE, ledger_rows.file_values(file))
+
+
+def find_file(connection: sqlite3.Connection, name: str) -> FileRecord | None:
+    """The file of this name."""
+    row = connection.execute(
+        "SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience) WHERE name = ?", (name,)
+    ).fetchone()
+    return None if row is None else ledger_rows.file_record(row)
+
+
+def known_file(connection: sqlite3.Connection, name: str) -> FileRecord:
+    """The file of this name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    file = find_file(connection, name)
+    if file is None:
+        raise ValueError(f"the ledger knows no file {name}")
+    return file
+
+
+def newest_files(connection: sqlite3.Connection, account: str | None, limit: int) -> tuple[FileRecord, ...]:
+    """Files of an account, or of all, the newest first."""
+    rows = connection.execute(
+        """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
+        WHERE :account IS NULL OR files.account = :account
+        ORDER BY created_at DESC, file DESC LIMIT :limit""",
+        {"account": account, "limit": limit},
+    )
+    return tuple(ledger_rows.file_record(row) for row in rows)
+
+
+def unfinished_files(connection: sqlite3.Connection, account: str) -> tuple[TriedFile, ...]:
+    """Files of an account that are built or uploading, the oldest first."""
+    rows = connection.execute(
+        """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
+        WHERE files.account = ? AND state IN (?, ?) ORDER BY file""",
+        (account, *UNFINISHED),
+    ).fetchall()
+    tried: list[TriedFile] = []
+    for row in rows:
+        attempts = connection.execute(
+            "SELECT * FROM attempts WHERE file = ? ORDER BY attempt", (row["file"],)
+        )
+        tried.append(TriedFile(file=ledger_rows.file_record(row), tries=ledger_rows.tries(attempts)))
+    return tuple(tried)
+
+
+def write_state(connection: sqlite3.Connection, file: FileRecord, event: FileEvent, detail: str) -> None:
+    """What happens to a file.
+
+    Raises:
+        ValueError: It cannot happen in the file's state.
+    """
+    state = after(file.state, event)
+    connection.execute("UPDATE files SET state = ?, detail = ? WHERE name = ?", (state, detail, file.name))
+
+
+def delete_built(connection: sqlite3.Connection, file: FileRecord) -> None:
+    """Forget a file that was never begun.
+
+    Raises:
+        ValueError: It was begun.
+    """
+    if file.state is not FileState.BUILT:
+        raise ValueError(f"a file that is {file.state} cannot be discarded")
+    connection.execute("DELETE FROM files WHERE name = ?", (file.name,))
+
+
+def delete_finished(connection: sqlite3.Connection, before: int) -> int:
+    """Forget the finished files made and uploaded before this; how many those were."""
+    return connection.execute(
+        "DELETE FROM files WHERE created_at < ? AND COALESCE(uploaded_at, 0) < ? AND state NOT IN (?, ?)",
+        (before, before, *UNFINISHED),
+    ).rowcount
+
+
+def insert_attempt(connection: sqlite3.Connection, file: FileRecord, now: int) -> int:
+    """An open attempt of a file; its id."""
+    write_state(connection, file, FileEvent.BEGIN, file.detail)
+    cursor = connection.execute(
+        """INSERT INTO attempts (file, account, bytes, replay, started_at, skew)
+        SELECT file, account, bytes, replay, ?, 0 FROM files WHERE name = ?""",
+        (now, file.name),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def close_attempt(connection: sqlite3.Connection, attempt: int, now: int, outcome: Outcome) -> FileRecord:
+    """End an open attempt; its file.
+
+    Raises:
+        ValueError: It is not open.
+    """
+    row = connection.execute(
+        "SELECT name FROM files JOIN attempts USING (file) WHERE attempt = ? AND ended_at IS NULL", (attempt,)
+    ).fetchone()
+    if row is None:
+        raise ValueError(f"attempt {attempt} is not open")
+    connection.execute(
+        "UPDATE attempts SET ended_at = ?, outcome = ? WHERE attempt = ?", (now, outcome, attempt)
+    )
+    return known_file(connection, str(row["name"]))
+
+
+def failure(connection: sqlite3.Connection, file: FileRecord) -> FileEvent:
+    """What a failed attempt means for its file: never begun, if all its attempts were given back."""
+    spent = connection.execute(
+        "SELECT COUNT(*) AS spent FROM attempts JOIN files USING (file) WHERE name = ? AND outcome IS NOT ?",
+        (file.name, Outcome.GIVEN_BACK),
+    ).fetchone()
+    return FileEvent.BREAK if int(spent["spent"]) else FileEvent.GIVE_BACK
+
+
+def write_uploaded(connection: sqlite3.Connection, file: FileRecord, now: int, detail: str) -> None:
+    """A file has its final name: its audience has had its turn and is that much further.
+
+    Raises:
+        ValueError: The file was not begun.
+    """
+    write_state(connection, file, FileEvent.DONE, detail)
+    connection.execute("UPDATE files SET uploaded_at = ? WHERE name = ?", (now, file.name))
+    known = audience_state(connection, file.audience)
+    average = known.bytes_per_membership
+    if not file.progress.removals_only:
+        average = moving_average(average, file.bytes, file.memberships)
+    served = replace(advanced(known, file.progress), served_at=now, bytes_per_membership=average)
+    write_audience(connection, file.audience, served)
