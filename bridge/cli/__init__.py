@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from bridge.cli import check
+from bridge.cli import check, file, run
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -28,7 +28,9 @@ FAILED = 1
 WRONG_USAGE = 2
 
 app = typer.Typer(name=NAME, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("run")(run.run)
 app.command("check")(check.check)
+app.add_typer(file.app, name="file")
 
 
 @app.callback()

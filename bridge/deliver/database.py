@@ -82,7 +82,9 @@ class Database:
             version, fault = self._examine(self._connection())
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
-                raise LedgerFailed(f"{self.path}: the ledger cannot be opened ({error}); {_REPAIR}") from error
+                raise LedgerFailed(
+                    f"{self.path}: the ledger cannot be opened ({error}); {_REPAIR}"
+                ) from error
             raise LedgerDamaged(f"{self.path}: this is no ledger; {_ADOPT}") from error
         except sqlite3.Error as error:
             raise LedgerDamaged(f"{self.path}: the ledger is damaged ({error}); {_ADOPT}") from error
@@ -111,7 +113,8 @@ class Database:
             connection.execute("SELECT spool_id FROM ledger")
             return version, None if fault == "ok" else "its pages do not fit together"
         finally:
-            connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # where SQLite has ended it already
+                connection.execute("ROLLBACK")
 
     def migrate(self) -> None:
         """Bring the tables up to this program's version; nothing happens where they are."""

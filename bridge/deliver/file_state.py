@@ -41,6 +41,7 @@ class FileEvent(StrEnum):
 
 TRANSITIONS: dict[tuple[FileState, FileEvent], FileState] = {
     (FileState.BUILT, FileEvent.BEGIN): FileState.UPLOADING,
+    (FileState.BUILT, FileEvent.DONE): FileState.UPLOADED,  # found there, though no attempt of ours counts
     (FileState.BUILT, FileEvent.GIVE_UP): FileState.FAILED,
     (FileState.UPLOADING, FileEvent.BEGIN): FileState.UPLOADING,
     (FileState.UPLOADING, FileEvent.GIVE_BACK): FileState.BUILT,

@@ -57,10 +57,8 @@ def gather(audience: Audience, state: AudienceState, runs: Sequence[Run], start:
         yield _gather_range(audience, state, holding, users)
 
 
-def user_ranges(
-    audience: Audience, state: AudienceState, runs: Sequence[Run], start: str
-) -> list[UserRange]:
-    """Ranges of users from `start` on, each of about `RANGE_ROWS` pending rows and cut where progress steps."""
+def user_ranges(audience: Audience, state: AudienceState, runs: Sequence[Run], start: str) -> list[UserRange]:
+    """Ranges of users from `start` on, each of about `RANGE_ROWS` pending rows, cut where progress steps."""
     fences = sorted(
         (max(first, start), rows)
         for run in runs

@@ -19,14 +19,11 @@ Pure: what waits and what room there is in, a decision out; the deliverer carrie
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from zlib import crc32
 
 from bridge.audience.audience import Audience
 from bridge.clock import HOUR, SECOND
 from bridge.config import RollSettings
-from bridge.deliver.file_state import FileState
 from bridge.deliver.quota import Closed, Room
-from bridge.deliver.records import Outcome, TriedFile
 
 ATTEMPTS = 3
 """Attempts a file an hour, without those given back: they reached nothing."""
@@ -171,26 +168,6 @@ def retry_at(failures: Sequence[int], jitter: float) -> int:
     """
     pause = PAUSES[min(len(failures), len(PAUSES)) - 1]
     return failures[-1] + pause + int(pause * jitter / 2)
-
-
-def unfinished(tried: TriedFile, now: int) -> Unfinished:
-    """A file of the ledger as the schedule sees it; the jitter of its pauses is drawn from its name."""
-    file, tries = tried.file, tried.tries
-    ends = [one.started_at if one.ended_at is None else one.ended_at for one in tries]
-    spent = [one for one in tries if one.outcome is not Outcome.GIVEN_BACK]
-    jitter = crc32(f"{file.name}/{len(tries)}".encode()) / 2**32
-    return Unfinished(
-        name=file.name,
-        audience=file.audience,
-        bytes=file.bytes,
-        begun=file.state is FileState.UPLOADING,
-        replay=file.replay,
-        removals_only=file.progress.removals_only,
-        built_at=file.created_at,
-        tried_at=ends[-1] if ends else None,
-        attempts_this_hour=sum(one.started_at // HOUR == now // HOUR for one in spent),
-        next_try_at=retry_at(ends, jitter) if ends else file.created_at,
-    )
 
 
 def decide(

@@ -212,7 +212,7 @@ class Attempt:
         left = size
         while left > 0:
             chunk = self._read(source, min(CHUNK, left))
-            if left <= CHUNK:
+            if left <= 2 * CHUNK:
                 file.set_pipelined(pipelined=False)
             file.write(chunk)
             self._connection.watchdog.beat()

@@ -196,7 +196,7 @@ def write_uploaded(connection: sqlite3.Connection, file: FileRecord, now: int, d
     """A file has its final name: its audience has had its turn and is that much further.
 
     Raises:
-        ValueError: The file was not begun.
+        ValueError: The file is finished.
     """
     write_state(connection, file, FileEvent.DONE, detail)
     connection.execute("UPDATE files SET uploaded_at = ? WHERE name = ?", (now, file.name))

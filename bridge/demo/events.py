@@ -1,7 +1,7 @@
 """Made-up events of a global and two private clients, and what they should come to.
 
-Everything follows from the seed of the random numbers. The events are shuffled, so that many come late; some are
-repeated, some remove users, some are refused.
+Everything follows from the seed of the random numbers. The events are shuffled, so that many come late; some
+are repeated, some remove users, some are refused.
 """
 
 import io
@@ -85,20 +85,20 @@ def last_write_wins(events: Sequence[Event]) -> set[Membership]:
 
 def _event(dice: random.Random, users: Sequence[str], event_time: int) -> Event:
     chosen = dice.sample(range(1001, 1001 + SEGMENTS), dice.choice((1, 1, 1, 2, 3)))
-    remove_all = dice.random() < 0.02  # noqa: PLR2004  # one in fifty
+    remove_all = _chance(dice, 0.02)
+    bare = remove_all and _chance(dice, 0.5)
     return Event(
         client=dice.choice(CLIENTS),
-        user_id="not-a-uuid" if dice.random() < 0.001 else dice.choice(users),  # noqa: PLR2004  # few
-        mobile=dice.random() < 0.4,  # noqa: PLR2004  # less than half
+        user_id="not-a-uuid" if _chance(dice, 0.001) else dice.choice(users),
+        mobile=_chance(dice, 0.4),
         remove_all=remove_all,
-        segments=()
-        if remove_all and dice.random() < 0.5
-        else tuple(  # noqa: PLR2004  # half of them
-            (segment, -1 if dice.random() < 0.1 else 0)  # noqa: PLR2004  # one in ten
-            for segment in chosen
-        ),
+        segments=() if bare else tuple((segment, -1 if _chance(dice, 0.1) else 0) for segment in chosen),
         event_time=event_time,
     )
+
+
+def _chance(dice: random.Random, probability: float) -> bool:
+    return dice.random() < probability
 
 
 def _record(event: Event) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Events of one writer schema: as columns where they are clean, else in halves until they are, or are few."""
+"""Events of one writer schema: as columns where they are clean, else in pieces until they are, or are few."""
 
 from collections.abc import Sequence
 
@@ -20,6 +20,9 @@ from bridge.ingest.events import (
 FEW = 64
 """So many values and fewer are read one by one."""
 
+PIECES = 16
+"""Values that are not clean are cut into so many. A few bad ones cost two readings of all."""
+
 Parts = tuple[list[pl.DataFrame], list[Refusal]]
 
 
@@ -40,17 +43,20 @@ class SchemaReader:
         return self._block is not None
 
     def read(self, values: Sequence[bytes], index: Positions) -> Parts:
-        """Frames of events, and refusals. One bad value costs at most log2(n / FEW) readings of all."""
+        """Frames of events, and refusals."""
         if self._block is None or len(values) <= FEW:
             events, refused = avro_single.read(self._schema, self._framing, values, index)
             return [events], refused
         try:
             return self._as_events(self._block.read(values), index)
         except NotClean:
-            half = len(values) // 2
-            frames, refused = self.read(values[:half], index[:half])
-            more_frames, more_refused = self.read(values[half:], index[half:])
-            return frames + more_frames, refused + more_refused
+            size = -(-len(values) // PIECES)
+            parts = [
+                self.read(values[start : start + size], index[start : start + size])
+                for start in range(0, len(values), size)
+            ]
+            frames = [frame for some, _ in parts for frame in some]
+            return frames, [refusal for _, some in parts for refusal in some]
 
     def _as_events(self, columns: pl.DataFrame, index: Positions) -> Parts:
         """Events of clean columns; those without what they need are refused."""

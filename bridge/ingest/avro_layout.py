@@ -25,7 +25,6 @@ _JsonType = str | list["_JsonType"] | dict[str, object]
 _WIDTHS = {"float": 4, "double": 8}
 _LONGS = frozenset({"int", "long"})
 _TEXTS = frozenset({"string", "bytes"})
-_LARGEST_FIXED = 1 << 16
 _NULL_AND_ONE = 2
 
 
@@ -78,8 +77,6 @@ class Layout:
     """The columns from an event's last byte back, as far as bytes are looked up from there."""
     enums: tuple[Column, ...]
     """The columns whose numbers are bounded."""
-    fixed_bytes: int
-    """Upper bound of the bytes of an event in a row that are neither number nor length."""
 
 
 def layout(schema: EventSchema) -> Layout:
@@ -101,7 +98,6 @@ def layout(schema: EventSchema) -> Layout:
         forward=tuple(forward),
         backward=tuple(backward),
         enums=tuple(column for column in columns if column.symbols is not None),
-        fixed_bytes=plan.fixed_bytes,
     )
 
 
@@ -121,7 +117,6 @@ class _Plan:
 
     def __init__(self, names: dict[str, str]) -> None:
         self.ours = {names[ours]: ours for ours in FIELDS if ours in names}
-        self.fixed_bytes = 0
         self._of_element = {names[ours]: ours for ours in ELEMENT if ours in names}
         self._numbers = itertools.count()
 
@@ -161,12 +156,10 @@ class _Plan:
         """A type as polars is to read it. Bytes inside of arrays are not looked at: no unions there."""
         match type_:
             case Primitive(kind) if kind != "null":
-                self.fixed_bytes += _WIDTHS.get(kind, 1)
                 return "long" if kind in _LONGS else kind
-            case Fixed(size) if 0 < size <= _LARGEST_FIXED:
-                self.fixed_bytes += size
+            case Fixed(size) if size:
                 return {"type": "fixed", "name": self._name("N"), "size": size}
-            case Array(items) if _has_number(items):
+            case Array(items):
                 return {"type": "array", "items": self._written(items)}
             case Map(values):
                 pair = Record((Field("key", Primitive("string")), Field("value", values)), 0, empty=False)
@@ -200,17 +193,3 @@ def _kind(type_: AvroType) -> tuple[Kind, int]:
             return Kind.FIXED, size
         case _:
             return Kind.WIDE, 0
-
-
-def _has_number(type_: AvroType) -> bool:
-    """Whether every value begins with or holds a number or a length.
-
-    Polars reads an array of others to the end of its bytes and panics there, if its count is damaged.
-    """
-    match type_:
-        case Primitive(kind):
-            return kind in _LONGS | _TEXTS
-        case Record(fields):
-            return any(_has_number(part.type) for part in fields)
-        case _:
-            return isinstance(type_, Array | Map)

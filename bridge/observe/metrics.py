@@ -130,6 +130,15 @@ class Metrics:
         """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
+    def sums(self) -> dict[str, float]:
+        """Each counter's and gauge's sum over its labels, by its name without `s2s_bridge_` and `_total`."""
+        return {
+            family.name.removeprefix("s2s_bridge_"): sum(
+                sample.value for sample in family.samples if not sample.name.endswith("_created")
+            )
+            for family in self._registry.collect()
+        }
+
     def spool_bytes(self, size: int) -> None:
         """The spool takes `size` bytes."""
         self._spool.set(size)

@@ -33,7 +33,7 @@ def paused_streams(
     return frozenset(
         stream.name
         for stream in streams
-        if fullest in {stream.account_for(mobile) for mobile in (False, True)}
+        if fullest in {stream.account_for(mobile=mobile) for mobile in (False, True)}
     )
 
 

@@ -40,8 +40,8 @@ from bridge.spool.run_writer import RunWriter
 FORMAT = 1
 """Version of the spool's layout."""
 
-_FOLDERS = ("runs", "files", "dead-letters", "tmp", "locks")
-_COUNTED = ("runs", "files", "dead-letters", "tmp")
+_FOLDERS = ("runs", "files", "dead-letters", "beyond-horizon", "tmp", "locks")
+_COUNTED = ("runs", "files", "dead-letters", "beyond-horizon", "tmp")
 _NUMBERS_WAIT = MINUTE
 
 log = structlog.get_logger()
@@ -209,6 +209,16 @@ class Spool:
                 run = self._publish(writer, number)
         log.info("run_sealed", run=number, audiences=len(filled), bytes=run.size)
         return run
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """A file of the spool, by its path within it, holds `data`: whole and synced.
+
+        Raises:
+            SpoolFull: There is no room.
+            SpoolFailed: The disk failed.
+        """
+        with self._writing():
+            write_durably(self._disk, self.temporary_directory, self.directory / name, data)
 
     def merge(self, runs: Sequence[Run]) -> Run:
         """Neighbouring runs become one, with the largest number of them; what lost within them is gone.

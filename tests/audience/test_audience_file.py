@@ -179,7 +179,7 @@ def test_our_own_lines(audience: Audience):
     source = random.Random(11)
     written = [
         (user, segment, source.choice([0, -1, 1406850980]), 1, 1, 0, 0)
-        for user in range(12)
+        for user in range(1, 13)
         for segment in sorted({0, *source.sample(range(1, 90_000), source.choice([2, 600, 5000]))})
         if segment or user % 3 == 0
     ]

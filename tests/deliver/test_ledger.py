@@ -1,4 +1,3 @@
-import os
 import signal
 import sqlite3
 import stat
@@ -6,6 +5,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
-from bridge.deliver import schedule
 from bridge.deliver.database import LedgerDamaged, LedgerFailed
 from bridge.deliver.file_state import TRANSITIONS, FileEvent, FileState, after
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, moving_average
+from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, Try, moving_average
 
 NOON = 1_793_534_400_000
 SERIES = "Agency_Partner_Acme"
@@ -81,7 +80,8 @@ def upload(ledger, record, now=NOON):
     ledger.end_attempt(begin(ledger, record.name, now), now, Outcome.UPLOADED)
 
 
-def test_a_new_ledger_is_its_owners_alone_and_knows_its_spool(ledger, path):
+@pytest.mark.usefixtures("ledger")
+def test_a_new_ledger_is_its_owners_alone_and_knows_its_spool(path):
     """Its mode is 0600; it opens again with the spool's id and full quotas."""
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with Ledger.open(path) as again:
@@ -195,15 +195,13 @@ def test_an_attempt_counts_before_it_connects(ledger, path):
 
 
 def test_a_given_back_attempt_does_not_count_and_leaves_the_file_untouched(ledger):
-    """The file was never begun: it may be discarded; its try still counts for its pauses."""
+    """The file was never begun: it may be discarded; its try is still known."""
     ledger.add_file(file())
     ledger.end_attempt(begin(ledger, file().name), NOON + 5, Outcome.GIVEN_BACK)
     assert ledger.attempts("default", 0) == ()
     (tried,) = ledger.unfinished("default")
     assert tried.file.state is FileState.BUILT
-    waits = schedule.unfinished(tried, NOON + 6)
-    assert (waits.begun, waits.attempts_this_hour, waits.tried_at) == (False, 0, NOON + 5)
-    assert waits.next_try_at > NOON + 5
+    assert tried.tries == (Try(started_at=NOON, ended_at=NOON + 5, outcome=Outcome.GIVEN_BACK),)
     ledger.discard(file().name)
     assert ledger.file(file().name) is None
 
@@ -216,8 +214,10 @@ def test_a_begun_file_stays_begun(ledger, outcome):
     ledger.end_attempt(begin(ledger, file().name, NOON + 9), NOON + 10, Outcome.GIVEN_BACK)
     (tried,) = ledger.unfinished("default")
     assert tried.file.state is FileState.UPLOADING
-    waits = schedule.unfinished(tried, NOON + 11)
-    assert (waits.begun, waits.attempts_this_hour, waits.tried_at) == (True, 1, NOON + 10)
+    assert [(one.ended_at, one.outcome) for one in tried.tries] == [
+        (NOON + 5, outcome),
+        (NOON + 10, Outcome.GIVEN_BACK),
+    ]
     with pytest.raises(ValueError, match="cannot be discarded"):
         ledger.discard(file().name)
     assert len(ledger.attempts("default", 0)) == 1
@@ -300,6 +300,15 @@ def test_a_file_found_uploaded_is_as_good_as_uploaded(ledger):
     assert len(ledger.attempts("default", 0)) == 1
 
 
+def test_a_file_found_there_before_any_attempt_counted_is_uploaded_too(ledger):
+    """The attempt that found it is given back; the audience advances all the same."""
+    ledger.add_file(file())
+    ledger.end_attempt(begin(ledger, file().name), NOON + 5, Outcome.GIVEN_BACK, "it was there already")
+    ledger.found_uploaded(file().name, NOON + 5)
+    assert ledger.audience(audience()).frontier.lowest == 7
+    assert ledger.attempts("default", 0) == ()
+
+
 def test_the_platforms_answer_is_kept(ledger):
     """Uploaded files are confirmed or rejected with a reason, others are not."""
     ledger.add_file(file())
@@ -376,15 +385,15 @@ def test_a_newer_programs_ledger_is_left_alone(ledger, path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(part=st.floats(0, 1, exclude_max=True))
-def test_a_ledger_cut_short_is_never_taken_for_a_whole_one(tmp_path_factory, part):
-    """Cut anywhere, it is refused with the remedy: its windows may not count as free."""
+@given(part=st.floats(0, 1, exclude_max=True), page=st.sampled_from([1, 4096]))
+def test_a_ledger_cut_short_is_never_taken_for_a_whole_one(tmp_path_factory, part, page):
+    """Cut anywhere, also between two pages, it is refused: its windows may not count as free."""
     path = tmp_path_factory.mktemp("cut") / "ledger.sqlite"
     with Ledger.create(path, "spool-1", NOON) as ledger:
         for number in range(8):
             upload(ledger, file(f"A_P_c{number}_202611011200.log.gz", audience(f"c{number}")))
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * part)])
+    path.write_bytes(whole[: int(len(whole) * part) // page * page])
     with pytest.raises(LedgerDamaged, match="--adopt"):
         Ledger.open(path)
 
@@ -472,7 +481,7 @@ while True:
 def test_what_a_killed_process_was_told_is_durable_is_there(ledger, path, lines):
     """SIGKILL at any step: whatever it had reported holds, state and frontier agree, and it goes on."""
     ledger.close()
-    folders = [os.path.dirname(__file__), os.getcwd()]
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(path), *folders], stdout=subprocess.PIPE, text=True
     )

@@ -1,0 +1,280 @@
+"""The deliverer of one account: looks, decides (`schedule`), carries out, writes down (`ledger`).
+
+One thread an account, so one delivery at a time. It looks again when the decision says so, or when woken.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.audience.audience import Audience
+from bridge.audience.header import Header
+from bridge.audience.names import series_of
+from bridge.clock import SECOND, Clock
+from bridge.config import Account, RollSettings
+from bridge.deliver.build import Built, Recipe, build
+from bridge.deliver.file_state import FileState
+from bridge.deliver.gathering import gather, next_start
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.observer import DeliverObserver
+from bridge.deliver.quota import Closed, Room, counted_since, room, usage
+from bridge.deliver.records import AudienceState, FileRecord, Progress
+from bridge.deliver.remote import Remote
+from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
+from bridge.deliver.set_aside import SetAside
+from bridge.deliver.uploading import Uploads
+from bridge.deliver.waiting import Pending, audiences, pending
+from bridge.spool.run import Run, RunDamaged
+from bridge.spool.spool import Spool
+
+log = structlog.get_logger()
+
+LOOK = 5 * SECOND
+"""How long it waits at most before it looks again, ms."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DelivererParts:
+    """What a deliverer is made of."""
+
+    account: Account
+    """Whose audiences it delivers."""
+    roll: RollSettings
+    """When an audience is due."""
+    spool: Spool
+    """Where the runs are."""
+    ledger: Ledger
+    """What was delivered and spent."""
+    remote: Remote
+    """Where the files go."""
+    clock: Clock
+    """What time it is."""
+    observer: DeliverObserver
+    """Who is told."""
+    placeholders: Mapping[Audience, str]
+    """The segment that does not exist, of each configured audience."""
+    fallback_placeholder: str
+    """The same for audiences that are configured no more."""
+    drain: Callable[[], bool]
+    """All that will ever come is in the spool (`--until-end`): everything is due, and the end is an end."""
+
+
+class Deliverer:
+    """Delivers what waits of one account, until it is stopped or, when draining, all is delivered."""
+
+    def __init__(self, parts: DelivererParts) -> None:
+        self._parts = parts
+        self._name = parts.account.name
+        self._uploads = Uploads(
+            account=parts.account,
+            ledger=parts.ledger,
+            remote=parts.remote,
+            clock=parts.clock,
+            observer=parts.observer,
+        )
+        self._set_aside = SetAside(parts.spool)
+        self._wake = threading.Event()
+        self._stopped = False
+        self._too_large: dict[Audience, int] = {}
+        self._told: set[Audience] = set()
+
+    def recover(self) -> None:
+        """What a crash left open is ended; to be called under the account's lock, before `run`."""
+        left = self._parts.ledger.recover(self._name, self._parts.clock.now())
+        if left:
+            log.warning("attempts_left_open", account=self._name, attempts=left, counted_as="spent")
+
+    def wake(self) -> None:
+        """Something has changed: look at once."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Come to an end after the step under way."""
+        self._stopped = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Work until stopped; when draining, until all is delivered.
+
+        Raises:
+            BridgeError: It cannot go on: the ledger failed, or the disk.
+        """
+        while not self._stopped:
+            pause = self.step()
+            if pause is None:
+                return
+            if pause:
+                self._parts.clock.wait(self._wake, min(pause, LOOK))
+            self._wake.clear()
+
+    def step(self) -> int | None:
+        """Carry out one decision; returns after how many ms to look again, or None: drained."""
+        parts, now = self._parts, self._parts.clock.now()
+        parts.observer.beat(self._name, now)
+        drain = parts.drain()
+        runs = parts.spool.runs()
+        states = parts.ledger.audiences(self._name)
+        waiting = self._waiting(runs, states, now)
+        unfinished = self._uploads.unfinished(now)
+        rooms = self._rooms(now, waiting, unfinished)
+        if drain and not waiting and not unfinished:
+            return None
+        if self._uploads.paused_until > now:
+            return self._uploads.paused_until - now
+        match decide(now, waiting, unfinished, rooms, parts.roll, drain=drain):
+            case Deliver() as decision:
+                self._deliver(decision, states.get(decision.audience, AudienceState()), runs)
+                return 0
+            case Retry(name=name):
+                self._uploads.upload(name)
+                return 0
+            case Wait(until=until):
+                return LOOK if until is None else max(SECOND, until - now)
+
+    def _waiting(
+        self, runs: tuple[Run, ...], states: Mapping[Audience, AudienceState], now: int
+    ) -> list[Waiting]:
+        found: dict[Audience, Pending] = {}
+        for audience in audiences(runs):
+            if audience.account == self._name and self._too_large.get(audience, 0) <= now:
+                waits = pending(audience, states.get(audience, AudienceState()), runs)
+                if waits is not None:
+                    found[audience] = waits
+        self._tell(found, now)
+        return [
+            _as_waiting(audience, waits, states.get(audience, AudienceState()))
+            for audience, waits in found.items()
+        ]
+
+    def _rooms(self, now: int, waiting: list[Waiting], unfinished: list[Unfinished]) -> Rooms:
+        ledger, settings = self._parts.ledger, self._parts.account.quota
+        attempts = ledger.attempts(self._name, counted_since(now))
+        skew, closed = ledger.skew(self._name), ledger.closed_until(self._name)
+        used = usage(settings, attempts, now, skew, closed)
+        self._parts.observer.quota(
+            self._name,
+            max(0, used.files_limit - used.files_used),
+            max(0, used.bytes_limit - used.bytes_used),
+        )
+
+        def ask(*, replay: bool) -> Room | Closed:
+            waits = live_waits(waiting, unfinished)
+            return room(settings, attempts, now, skew, closed, replay=replay, live_waits=waits)
+
+        return Rooms(live=ask(replay=False), replay=ask(replay=True))
+
+    def _deliver(self, decision: Deliver, state: AudienceState, runs: tuple[Run, ...]) -> None:
+        """Build the audience's next file and upload it; a file of it that was not begun makes way."""
+        self._uploads.discard_unbegun(decision.audience)
+        start = next_start(state, removals_only=decision.removals_only)
+        newest = max(run.number for run in runs)
+        try:
+            built = self._build(decision, state, runs, start)
+        except RunDamaged as damage:
+            log.error("run_damaged", account=self._name, reason=str(damage))
+            raise
+        if built.needed:
+            self._wait_for_room(decision, built.needed)
+            return
+        progress = Progress(
+            start=start,
+            stop=built.stop,
+            run=newest,
+            newest_event_time=built.newest_event_time,
+            removals_only=decision.removals_only,
+        )
+        self._tell_built(decision, built, newest)
+        if built.name is None:
+            self._parts.ledger.skip(decision.audience, progress)
+            log.info("nothing_to_send", account=self._name, audience=decision.audience.label, run=newest)
+            return
+        self._parts.ledger.add_file(self._record(decision.audience, built, built.name, progress))
+        self._uploads.upload(built.name)
+
+    def _build(self, decision: Deliver, state: AudienceState, runs: tuple[Run, ...], start: str) -> Built:
+        audience = decision.audience
+        recipe = Recipe(
+            audience=audience,
+            placeholder=self._parts.placeholders.get(audience, self._parts.fallback_placeholder),
+            directory=self._parts.spool.files_directory,
+            level=self._parts.roll.compression_level,
+            max_bytes=decision.max_bytes,
+            removals_only=decision.removals_only,
+        )
+        return build(recipe, gather(audience, state, runs, start), lambda: self._header(audience))
+
+    def _header(self, audience: Audience) -> Header:
+        account, now = self._parts.account, self._parts.clock.now()
+        name = self._parts.ledger.reserve_name(
+            series_of(account.agency, account.partner, audience.client), now
+        )
+        return Header(
+            file_identifier=str(name),
+            date_created=now // SECOND,
+            user_namespace=audience.user_namespace,
+            user_table_id=audience.user_table_id,
+            segment_namespace=audience.segment_namespace,
+            mobile=audience.mobile,
+            hash_segments=audience.hashed,
+        )
+
+    def _record(self, audience: Audience, built: Built, name: str, progress: Progress) -> FileRecord:
+        return FileRecord(
+            name=name,
+            audience=audience,
+            state=FileState.BUILT,
+            path=str(self._parts.spool.files_directory / name),
+            bytes=built.bytes,
+            lines=built.lines,
+            memberships=built.memberships,
+            sha256=built.sha256,
+            created_at=self._parts.clock.now(),
+            uploaded_at=None,
+            detail="",
+            replay=False,
+            progress=progress,
+        )
+
+    def _wait_for_room(self, decision: Deliver, needed: int) -> None:
+        """Not even one user fits: other audiences go on, this one is tried again later."""
+        now = self._parts.clock.now()
+        self._too_large[decision.audience] = now + self._parts.roll.max_age
+        log.error(
+            "user_does_not_fit",
+            account=self._name,
+            audience=decision.audience.label,
+            bytes_left=decision.max_bytes,
+            text_bytes=needed,
+            remedy="it waits for more bytes of the day; if that never helps, raise quota.max_file_bytes",
+        )
+
+    def _tell_built(self, decision: Deliver, built: Built, run: int) -> None:
+        label = decision.audience.label
+        if built.superseded:
+            self._parts.observer.superseded(label, built.superseded)
+        if built.beyond_horizon is not None and not decision.removals_only:
+            self._set_aside.keep(decision.audience, run, built.beyond_horizon)
+            self._parts.observer.beyond_horizon(label, len(built.beyond_horizon))
+            log.warning("beyond_horizon", audience=label, memberships=len(built.beyond_horizon), run=run)
+
+    def _tell(self, found: Mapping[Audience, Pending], now: int) -> None:
+        for audience in self._told - found.keys():
+            self._parts.observer.pending(self._name, audience.label, 0, 0)
+        for audience, waits in found.items():
+            age = max(0, now - waits.oldest_read_at) / SECOND
+            self._parts.observer.pending(self._name, audience.label, waits.memberships, age)
+        self._told = set(found)
+
+
+def _as_waiting(audience: Audience, waits: Pending, state: AudienceState) -> Waiting:
+    return Waiting(
+        audience=audience,
+        memberships=waits.memberships,
+        expected_bytes=int(waits.memberships * state.bytes_per_membership),
+        oldest_read_at=waits.oldest_read_at,
+        served_at=state.served_at,
+        replay=False,
+        has_removals=waits.removals > 0,
+    )

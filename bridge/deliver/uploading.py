@@ -1,0 +1,201 @@
+"""Uploads of one account: each an attempt that is written down before it begins and after it ends.
+
+What a failed attempt means for the quota is the remote's word (design.md, invariant 4): given back, spent, or
+unknown, which counts as spent. A server that cannot be reached at all pauses the account, as it would fail
+every file alike; that costs nothing, so it is tried again soon.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import structlog
+
+from bridge.audience.audience import Audience
+from bridge.clock import HOUR, MINUTE, SECOND, Clock
+from bridge.config import Account
+from bridge.deliver.file_state import FileState
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.observer import DeliverObserver
+from bridge.deliver.quota import Attempt, Room, closing, counted_since, room
+from bridge.deliver.records import FileRecord, Outcome, TriedFile
+from bridge.deliver.remote import Outcome as RemoteOutcome
+from bridge.deliver.remote import Receipt, Remote, UploadFailed, UploadStage
+from bridge.deliver.schedule import Unfinished, retry_at
+from bridge.pausing import Attempt as Reaching
+
+log = structlog.get_logger()
+
+OUTCOMES = {
+    RemoteOutcome.NOT_OPENED: Outcome.GIVEN_BACK,
+    RemoteOutcome.SPENT: Outcome.SPENT,
+    RemoteOutcome.UNKNOWN: Outcome.UNKNOWN,
+}
+"""What the remote knows to what the ledger notes."""
+
+LASTING_PAUSE = 5 * MINUTE
+"""Before a server that refuses our log-in, or whose key changed, is tried again, ms."""
+
+
+class Uploads:
+    """The files of one account that are built, and their way to the server."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        ledger: Ledger,
+        remote: Remote,
+        clock: Clock,
+        observer: DeliverObserver,
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._remote = remote
+        self._clock = clock
+        self._observer = observer
+        self._reaching = Reaching(first=2 * SECOND, longest=2 * MINUTE)
+
+    @property
+    def paused_until(self) -> int:
+        """No upload before this (epoch ms): the server could not be reached."""
+        return self._reaching.due
+
+    def unfinished(self, now: int) -> list[Unfinished]:
+        """The files that are built and not uploaded."""
+        return [self._unfinished(tried, now) for tried in self._ledger.unfinished(self._account.name)]
+
+    def discard_unbegun(self, audience: Audience) -> None:
+        """A file of the audience that was built and not begun makes way for a newer one."""
+        for tried in self._ledger.unfinished(self._account.name):
+            if tried.file.audience == audience and tried.file.state is FileState.BUILT:
+                self._ledger.discard(tried.file.name)
+                Path(tried.file.path).unlink(missing_ok=True)
+                log.info("file_discarded", file=tried.file.name, reason="newer memberships go first")
+
+    def upload(self, name: str) -> None:
+        """One attempt to upload a file that is built.
+
+        Raises:
+            LedgerFailed: It could not be written down; nothing is uploaded then.
+        """
+        file = self._ledger.file(name)
+        if file is None or not self._whole(file):
+            return
+        account, now = self._account.name, self._clock.now()
+        attempt = self._ledger.begin_attempt(name, now, counted_since(now), partial(self._admits, file, now))
+        if attempt is None:
+            return
+        log.info("upload_begun", account=account, file=name, bytes=file.bytes)
+        try:
+            receipt = self._remote.upload(Path(file.path), name, self._progress)
+        except UploadFailed as failure:
+            self._failed(file, attempt, failure)
+        else:
+            self._succeeded(file, attempt, receipt)
+
+    def _progress(self, stage: UploadStage) -> None:
+        """The server answers: the account's thread works, and the server can be reached."""
+        self._observer.beat(self._account.name, self._clock.now())
+        if stage is not UploadStage.CONNECTING:
+            self._reaching.succeeded()
+
+    def _succeeded(self, file: FileRecord, attempt: int, receipt: Receipt) -> None:
+        account, now = self._account.name, self._clock.now()
+        if receipt.skew is not None:
+            self._ledger.set_skew(account, receipt.skew, attempt)
+            self._warn_of(receipt.skew)
+        if receipt.found:
+            self._ledger.end_attempt(attempt, now, Outcome.GIVEN_BACK, "it was there already")
+            self._ledger.found_uploaded(file.name, now)
+        else:
+            self._ledger.end_attempt(attempt, now, Outcome.UPLOADED)
+        Path(file.path).unlink(missing_ok=True)
+        self._reaching.succeeded()
+        self._observer.uploaded(account, file.bytes, receipt.seconds)
+        log.info(
+            "file_uploaded",
+            account=account,
+            file=file.name,
+            audience=file.audience.label,
+            bytes=file.bytes,
+            memberships=file.memberships,
+            seconds=round(receipt.seconds, 3),
+            found=receipt.found,
+        )
+
+    def _failed(self, file: FileRecord, attempt: int, failure: UploadFailed) -> None:
+        account, now = self._account.name, self._clock.now()
+        outcome = OUTCOMES[failure.outcome]
+        self._ledger.end_attempt(attempt, now, outcome, str(failure))
+        if failure.quota:
+            skew = self._ledger.skew(account)
+            self._ledger.close_account(account, closing(self._account.quota, now, skew, HOUR))
+        if outcome is Outcome.GIVEN_BACK:
+            self._reaching.failed(now)
+            if not failure.transient:
+                self._reaching.due = max(self._reaching.due, now + LASTING_PAUSE)
+        self._observer.failed(account, failure.reason)
+        log.error(
+            "upload_failed",
+            account=account,
+            file=file.name,
+            reason=failure.reason,
+            detail=str(failure),
+            quota=outcome,
+        )
+
+    def _admits(self, file: FileRecord, now: int, attempts: Sequence[Attempt]) -> bool:
+        """The last word on the quota, inside the transaction that spends it."""
+        name = self._account.name
+        skew, closed = self._ledger.skew(name), self._ledger.closed_until(name)
+        left = room(self._account.quota, attempts, now, skew, closed)
+        if not isinstance(left, Room):
+            return False
+        return file.bytes <= (left.removals_bytes if file.progress.removals_only else left.bytes)
+
+    def _whole(self, file: FileRecord) -> bool:
+        """Whether the file on our disk is what was built; if not, what it holds is delivered anew."""
+        path = Path(file.path)
+        try:
+            with path.open("rb") as content:
+                whole = hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+        except FileNotFoundError:
+            whole = False
+        if not whole:
+            log.error("file_damaged", file=file.name, remedy="what it held is delivered under another name")
+            self._ledger.give_up(file.name, "its bytes on disk are not what was built")
+            path.unlink(missing_ok=True)
+        return whole
+
+    def _unfinished(self, tried: TriedFile, now: int) -> Unfinished:
+        """The file as the schedule sees it; attempts that were given back cost nothing and do not count."""
+        file = tried.file
+        ended = [
+            one.ended_at for one in tried.tries if one.outcome is not Outcome.GIVEN_BACK and one.ended_at
+        ]
+        hour = now - now % HOUR
+        jitter = Random(f"{file.name} {len(ended)}").random()  # noqa: S311  # the same at each look
+        return Unfinished(
+            name=file.name,
+            audience=file.audience,
+            bytes=file.bytes,
+            begun=file.state is FileState.UPLOADING,
+            replay=file.replay,
+            removals_only=file.progress.removals_only,
+            built_at=file.created_at,
+            tried_at=ended[-1] if ended else None,
+            attempts_this_hour=sum(at >= hour for at in ended),
+            next_try_at=retry_at(ended, jitter) if ended else 0,
+        )
+
+    def _warn_of(self, skew: int) -> None:
+        if abs(skew) > self._account.quota.guard:
+            log.warning(
+                "server_clock_differs",
+                account=self._account.name,
+                seconds=skew / SECOND,
+                remedy="the guard is widened by up to 5 min; check both clocks",
+            )

@@ -1,0 +1,86 @@
+"""Opening the spool and its ledger (design.md, invariant 3 and Locks)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import structlog
+
+from bridge.clock import DAY, MINUTE, Clock
+from bridge.config import Account, Config
+from bridge.deliver.ledger import Ledger, LedgerDamaged
+from bridge.deliver.quota import closing
+from bridge.errors import BridgeError
+from bridge.spool.spool import Spool
+
+log = structlog.get_logger()
+
+PATIENCE = MINUTE
+"""How long a start waits for the locks, ms: a pod that ends has let go by then."""
+
+LEDGER = "ledger.sqlite"
+"""The ledger's name in the spool."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """What a process may write to as long as it holds the locks."""
+
+    spool: Spool
+    """The spool."""
+    ledger: Ledger
+    """Its ledger."""
+
+
+@contextmanager
+def opened(config: Config, clock: Clock, stop: Event, *, adopt: bool) -> Iterator[Opened]:
+    """The spool and the ledger under the locks for ingest and for each account.
+
+    Raises:
+        LockHeld: Another process has one of them, and did not let go within `PATIENCE`.
+        BridgeError: The spool or the ledger cannot be used; the message says what to do.
+    """
+    spool = Spool.open(config.spool.directory, clock=clock)
+    with ExitStack() as stack:
+        for name in ("ingest", *(f"deliver-{account.name}" for account in config.accounts)):
+            stack.enter_context(spool.lock(name).acquire(PATIENCE, clock, stop))
+        spool.clean_up()
+        ledger = stack.enter_context(open_ledger(spool, config.accounts, clock.now(), adopt=adopt))
+        yield Opened(spool=spool, ledger=ledger)
+
+
+def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: bool) -> Ledger:
+    """The spool's ledger; a new one at a first start, or where it is adopted.
+
+    An adopted spool's ledger counts the windows as spent: nobody knows what was uploaded in them.
+
+    Raises:
+        BridgeError: There are runs but no ledger, or it is damaged or another spool's, and `adopt` is off.
+    """
+    path = spool.directory / LEDGER
+    try:
+        if path.exists():
+            return _own(spool, path)
+    except LedgerDamaged:
+        if not adopt:
+            raise
+    if spool.runs() and not adopt:
+        raise BridgeError(
+            f"{path} is missing, though {spool.directory} holds runs: what was delivered is not known; bring "
+            f"it back, or start with --adopt to deliver all runs again, from tomorrow's quota on"
+        )
+    charged = {account.name: closing(account.quota, now, 0, DAY) for account in accounts} if adopt else {}
+    log.warning("ledger_created", path=str(path), windows_counted_as_spent=sorted(charged))
+    return Ledger.create(path, spool.id, now, charged)
+
+
+def _own(spool: Spool, path: Path) -> Ledger:
+    ledger = Ledger.open(path)
+    if ledger.spool_id != spool.id:
+        ledger.close()
+        raise LedgerDamaged(
+            f"{path} belongs to another spool: bring the right one back, or start with --adopt to begin anew"
+        )
+    return ledger

@@ -1,0 +1,151 @@
+"""The parts of a running bridge, made from its configuration."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from bridge.audience.audience import Audience
+from bridge.clock import SECOND, Clock
+from bridge.config import Account, Config
+from bridge.deliver.deliverer import Deliverer, DelivererParts
+from bridge.deliver.observer import DeliverObserver
+from bridge.deliver.remote import Remote
+from bridge.deliver.sftp import SftpRemote
+from bridge.ingest.client_settings import client_settings, consumer_settings
+from bridge.ingest.cluster import AdminTopicIds, TopicIds
+from bridge.ingest.collector import Collector, CollectorParts
+from bridge.ingest.dead_letters import TOPIC_PRODUCER, DeadLetters, FolderDeadLetters, TopicDeadLetters
+from bridge.ingest.decode import decoder_for
+from bridge.ingest.kafka import KafkaParts, KafkaSource
+from bridge.ingest.observer import IngestObserver
+from bridge.ingest.registry import Registry
+from bridge.ingest.starts import Starts
+from bridge.ingest.topics import Topics
+from bridge.service.opening import Opened
+from bridge.spool.spool import Spool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outside:
+    """What is outside the process, as far as it can be replaced."""
+
+    clock: Clock
+    """What time it is."""
+    remote: Callable[[Account], Remote]
+    """Where an account's files go."""
+    topic_ids: TopicIds | None = None
+    """Who the cluster and its topics are; None: the brokers tell."""
+
+
+def over_sftp(clock: Clock) -> Outside:
+    """The real outside: files go by SFTP."""
+    return Outside(clock=clock, remote=lambda account: SftpRemote(account.sftp, clock))
+
+
+def collector(
+    config: Config,
+    opened: Opened,
+    outside: Outside,
+    *,
+    observer: IngestObserver,
+    full_streams: Callable[[], frozenset[str]],
+    stop: Event,
+    until_end: bool,
+    adopt: bool,
+) -> Collector:
+    """The ingest thread's work."""
+    topics, clock = Topics(config.streams), outside.clock
+    admin = AdminClient({**client_settings(config.kafka)})
+    registry = Registry(config.schema_registry, clock) if config.schema_registry else None
+    source = KafkaParts(
+        settings=consumer_settings(
+            config.kafka,
+            instance=opened.spool.id,
+            window_bytes=config.window.max_bytes,
+            until_end=until_end,
+        ),
+        group=config.kafka.group_id,
+        topics=topics,
+        starts=Starts(
+            spool=opened.spool.id,
+            group=config.kafka.group_id,
+            runs=opened.spool.runs,
+            ids=outside.topic_ids or AdminTopicIds(admin),
+            admin=admin,
+            adopt=adopt,
+        ),
+        clock=clock,
+        sleep=lambda seconds: _sleep(clock, stop, seconds),
+        until_end=until_end,
+    )
+    return Collector(
+        CollectorParts(
+            connect=partial(KafkaSource, source),
+            topics=topics,
+            decoders={stream.name: decoder_for(stream, registry) for stream in config.streams},
+            spool=opened.spool,
+            dead_letters=dead_letters(config, opened.spool),
+            clock=clock,
+            observer=observer,
+            max_age=config.window.max_age,
+            max_bytes=config.window.max_bytes,
+            full_streams=full_streams,
+            until_end=until_end,
+        )
+    )
+
+
+def deliverer(
+    account: Account,
+    config: Config,
+    opened: Opened,
+    *,
+    clock: Clock,
+    remote: Remote,
+    observer: DeliverObserver,
+    drain: Callable[[], bool],
+) -> Deliverer:
+    """One account's thread's work."""
+    return Deliverer(
+        DelivererParts(
+            account=account,
+            roll=config.roll,
+            spool=opened.spool,
+            ledger=opened.ledger,
+            remote=remote,
+            clock=clock,
+            observer=observer,
+            placeholders=placeholders(config),
+            fallback_placeholder=str(config.streams[0].placeholder_segment),
+            drain=drain,
+        )
+    )
+
+
+def dead_letters(config: Config, spool: Spool) -> DeadLetters:
+    """Where refused events go; what a crash left there without its run is removed."""
+    settings = config.dead_letters
+    if settings.topic is not None:
+        return TopicDeadLetters(Producer(client_settings(config.kafka) | TOPIC_PRODUCER), settings.topic)
+    folder = FolderDeadLetters(settings.directory, spool.temporary_directory)
+    newest = max((run.number for run in spool.runs()), default=None)
+    if newest is not None:
+        folder.remove_above(newest)
+    return folder
+
+
+def placeholders(config: Config) -> Mapping[Audience, str]:
+    """The segment that does not exist, of each audience that a stream may fill."""
+    return {
+        audience: str(stream.placeholder_segment)
+        for stream in config.streams
+        for audience in stream.audiences()
+    }
+
+
+def _sleep(clock: Clock, stop: Event, seconds: float) -> None:
+    clock.wait(stop, round(seconds * SECOND))

@@ -1,0 +1,125 @@
+"""A bridge as its user runs it: a configuration file, a child process, files on the server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.parts import oracle
+from tests.parts.kafka import Kafka
+from tests.parts.openssh import OpenSsh
+from tests.parts.waiting import until
+
+
+def configuration(kafka: Kafka, sshd: OpenSsh, directory: Path, streams: list[dict], **more: object) -> dict:
+    """What to write into the file; `more` replaces or adds top-level keys."""
+    return {
+        "kafka": {"bootstrap_servers": kafka.bootstrap, "group_id": f"group-{directory.name}"},
+        "spool": {"directory": str(directory / "spool")},
+        "window": {"max_age": "500ms"},
+        "roll": {"max_age": "1s"},
+        "accounts": [account(sshd)],
+        "streams": streams,
+        "http": {"listen": None},
+    } | more
+
+
+def account(sshd: OpenSsh, name: str = "default", **quota: object) -> dict:
+    """An account of the server, with room for any test unless told otherwise."""
+    return {
+        "name": name,
+        "agency": "Agency",
+        "partner": "Partner",
+        "sftp": {
+            "host": "127.0.0.1",
+            "port": sshd.port,
+            "username": sshd.username,
+            "private_key_file": str(sshd.private_key_file),
+            "host_key": sshd.host_key,
+            "directory": str(sshd.root),
+        },
+        "quota": {"files_per_hour": 1000, "guard": "0s"} | quota,
+    }
+
+
+def stream(topic: str, **more: object) -> dict:
+    """A stream of JSON events with the seed's namespace."""
+    return {"name": topic.replace(".", "-"), "topics": [topic], "format": "json", "segment_namespace": "ep"} | more
+
+
+class Bridge:
+    """The command, with one configuration; started as often as wanted."""
+
+    def __init__(self, directory: Path, config: dict) -> None:
+        self.config = config
+        self.path = directory / "bridge.yaml"
+        self.log = directory / "bridge.log"
+        self.write()
+
+    def write(self) -> None:
+        """The configuration as it is now becomes the file."""
+        self.path.write_text(yaml.safe_dump(self.config))
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """`s2s-bridge run`, in a process of its own."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "bridge", "run", "--config", str(self.path), *arguments],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[2],
+            )
+
+    def drain(self, *arguments: str, seconds: float = 120) -> None:
+        """`run --until-end`, which must end well."""
+        process = self.start("--until-end", *arguments)
+        try:
+            assert process.wait(seconds) == 0, self.tail()
+        finally:
+            end(process)
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Another command with this configuration."""
+        return subprocess.run(
+            [sys.executable, "-m", "bridge", *arguments, "--config", str(self.path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def lines(self) -> list[dict]:
+        """What it logged."""
+        text = self.log.read_text() if self.log.exists() else ""
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def tail(self) -> str:
+        """The end of its log, for a failure's message."""
+        return self.log.read_text()[-4000:]
+
+
+def end(process: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> int:
+    """Ends the process, if it still runs; returns its exit code."""
+    if process.poll() is None:
+        os.kill(process.pid, how)
+    return process.wait(60)
+
+
+def delivered(sshd: OpenSsh) -> list[Path]:
+    """Whole files in the order of their stamps; that is the order of upload within a series."""
+    return sorted(path for path in sshd.root.iterdir() if path.name.endswith(".log.gz"))
+
+
+def wait_for_files(sshd: OpenSsh, count: int) -> None:
+    """At least so many files are there."""
+    until(lambda: len(delivered(sshd)) >= count, f"{count} files")
+
+
+def differences(sshd: OpenSsh, events: list[dict], **defaults: object) -> list[str]:
+    """What the delivered files, folded, say otherwise than the events do."""
+    return oracle.same(oracle.fold(delivered(sshd)), oracle.last_write_wins(events, **defaults))
