@@ -81,7 +81,7 @@ class JsonEvents:
             ours: pl.Series(list(map(attrgetter(ours), events)), dtype=schema[ours]) for ours in self._ours
         }
         if self._segments:
-            lists: list[list[object]] = list(map(attrgetter("segments"), events))
+            lists: list[Sequence[object]] = [some or () for some in map(attrgetter("segments"), events)]
             elements = list(chain.from_iterable(lists))
             columns["segments"] = nest(
                 list(map(len, lists)),

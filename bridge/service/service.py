@@ -106,6 +106,7 @@ class Service:
             if not any(thread.is_alive() for thread in delivering):
                 break
             self._changed.wait(0.2)
+            self._changed.clear()
         self._shut_down(collecting, list(deliverers.values()), delivering, list(remotes.values()), keeping)
 
     def _collect(self, ingest: Collector, deliverers: Sequence[Deliverer]) -> None:

@@ -24,7 +24,6 @@ import polars as pl
 import structlog
 
 from bridge.audience.audience import Audience
-from bridge.audience.merge import latest
 from bridge.audience.rows import source_rank
 from bridge.clock import MINUTE, Clock
 from bridge.errors import BridgeError
@@ -36,6 +35,7 @@ from bridge.spool.merging import write_merged
 from bridge.spool.numbers import Numbers
 from bridge.spool.run import Run, file_name, identity
 from bridge.spool.run_writer import RunWriter
+from bridge.spool.sorting import sorted_pieces
 
 FORMAT = 1
 """Version of the spool's layout."""
@@ -190,9 +190,12 @@ class Spool:
             BridgeError: What `publish_dead_letters` raised; as SpoolFull.
         """
         filled = {audience: shards[audience] for audience in sorted(shards) if shards[audience].height}
+        taken: list[pl.DataFrame] = []
         with self._writing(), self._new_run() as writer:
             for audience, rows in filled.items():
-                writer.add(audience, latest(audience, rows))
+                for piece in sorted_pieces(audience, rows, self._sizes.range_rows):
+                    taken.append(piece.group_by("source", "partition").agg(pl.col("offset").min()))
+                    writer.add(audience, piece)
             with self._numbering():
                 number = self._numbers.allot(self._folder.highest())
                 writer.finish(
@@ -200,7 +203,7 @@ class Spool:
                     low=number,
                     sealed_at=now,
                     oldest_sealed_at=now,
-                    positions=_numbered(positions, number, filled),
+                    positions=_numbered(positions, number, taken),
                     oldest_read_at=oldest_read_at,
                 )
                 if publish_dead_letters is not None:
@@ -371,10 +374,9 @@ def _read_id(path: Path) -> str:
 
 
 def _numbered(
-    positions: Iterable[Position], number: int, shards: Mapping[Audience, pl.DataFrame]
+    positions: Iterable[Position], number: int, taken: Sequence[pl.DataFrame]
 ) -> list[Position]:
-    """The positions as the run's own, each with the smallest offset of its rows."""
-    taken = [rows.group_by("source", "partition").agg(pl.col("offset").min()) for rows in shards.values()]
+    """The positions as the run's own, each with the smallest `offset` of its `source` and `partition`."""
     first: dict[tuple[int, int], int] = {}
     for source, partition, offset in pl.concat(taken).iter_rows() if taken else ():
         first[source, partition] = min(first.get((source, partition), offset), offset)

@@ -8,7 +8,7 @@ import pytest
 from bridge.config import RegistrySettings, Stream
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.events import Reason
-from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema
+from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
 from tests.ingest import judge
 from tests.parts import events as made
 from tests.parts.waiting import free_port
@@ -158,14 +158,18 @@ def test_schemas_that_are_not_supported(server, asked, answer, words):
 
 
 def test_nobody_listens(asked):
-    """An address without a registry is one line; user and password in it are not repeated."""
-    address = f"127.0.0.1:{free_port()}"
+    """An address without a registry, or without a host, is one line that names it."""
+    address = f"http://127.0.0.1:{free_port()}/base"
     with pytest.raises(RegistryUnreachable, match="not reachable") as caught:
-        asked(f"http://me:secret@{address}/base").text(7)
-    assert f"http://{address}/base" in str(caught.value)
-    assert "secret" not in str(caught.value)
+        asked(address).text(7)
+    assert address in str(caught.value)
     with pytest.raises(RegistryUnreachable, match="not reachable"):
         asked("http://nowhere.invalid").text(7)
+
+
+def test_addresses_are_shown_without_credentials():
+    """Neither user, password nor query of an address shows."""
+    assert without_credentials("https://me:sec@ret@host:81/base?key=k") == "https://host:81/base"
 
 
 def test_the_password_is_read_anew_after_a_refused_log_in(server, asked, tmp_path):
