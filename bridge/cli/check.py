@@ -1,18 +1,50 @@
-"""`s2s-bridge check`: every fault of the configuration, a line each with its path."""
+"""`s2s-bridge check`: every fault of the configuration, a line each with its path.
+
+With `--connect` a line for each thing outside that was asked, too: what works on stdout, the others on stderr.
+"""
 
 import os
+import sys
+from typing import Annotated
+
+import typer
 
 from bridge.cli.options import ConfigFile
+from bridge.clock import SystemClock
 from bridge.config import Config, ConfigurationError, load, secret_faults
+from bridge.observe import log
+from bridge.service.connecting import Verdict, connect
+from bridge.service.wiring import over_sftp
+
+CODES = {Verdict.GOOD: 0, Verdict.UNREACHABLE: 1, Verdict.FAULT: 2}
+"""Exit codes (contract.md, Commands); of several the largest."""
+
+Connect = Annotated[
+    bool, typer.Option("--connect", help="Ask Kafka, the registry and the SFTP servers as well.")
+]
 
 
-def check(config: ConfigFile) -> None:
+def check(config: ConfigFile, connected: Connect = False) -> None:
     """Name every fault of the configuration, a line each with its path."""
     loaded = load(config, os.environ)
     faults = secret_faults(loaded)
     if faults:
         raise ConfigurationError(str(config), faults)
-    print(summary(loaded))
+    print(summary(loaded), flush=True)
+    code = connections(loaded) if connected else 0
+    if code:
+        raise typer.Exit(code)
+
+
+def connections(config: Config) -> int:
+    """Print what is found outside, as it is found; returns the exit code."""
+    clock, code = SystemClock(), 0
+    log.configure(form=config.logging.format, level="error", clock=clock)
+    for finding in connect(config, over_sftp(clock)):
+        good = finding.verdict is Verdict.GOOD
+        print(" ".join(str(finding).split()), file=sys.stdout if good else sys.stderr, flush=True)
+        code = max(code, CODES[finding.verdict])
+    return code
 
 
 def summary(config: Config) -> str:

@@ -12,7 +12,10 @@ FOLDER = "beyond-horizon"
 
 
 class SetAside:
-    """Parquet files in SPOOL/beyond-horizon: `AUDIENCE-RUN.parquet`, rows as in the runs."""
+    """Parquet files in SPOOL/beyond-horizon: `AUDIENCE-RUN-CONTENT.parquet`, rows as in the runs.
+
+    The content is in the name: parts of one delivery reach up to the same run, and set aside different rows.
+    """
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -24,7 +27,11 @@ class SetAside:
             SpoolFull: There is no room.
             SpoolFailed: The disk failed.
         """
-        digest = hashlib.blake2b(audience.key.encode(), digest_size=6).hexdigest()
         data = io.BytesIO()
         rows.with_columns(audience=pl.lit(audience.key)).write_parquet(data)
-        self._spool.write_file(f"{FOLDER}/{digest}-{run:012}.parquet", data.getvalue())
+        name = f"{_digest(audience.key.encode())}-{run:012}-{_digest(data.getvalue())}.parquet"
+        self._spool.write_file(f"{FOLDER}/{name}", data.getvalue())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=6).hexdigest()

@@ -54,5 +54,9 @@ def audiences(runs: Sequence[Run]) -> set[Audience]:
 
 
 def _rows_behind(run: Run, audience: Audience, frontier: Frontier) -> int:
-    """Rows of the blocks whose first user is not delivered up to this run."""
-    return sum(rows for first, rows in run.fences(audience) if frontier.at(first) < run.number)
+    """Rows of the blocks that hold a user who is not delivered up to this run."""
+    return sum(
+        block.rows
+        for block in run.blocks(audience)
+        if frontier.lowest_of(block.first_user, block.last_user) < run.number
+    )

@@ -1,7 +1,9 @@
 """Events of one writer schema: as columns where they are clean, else in pieces until they are, or are few."""
 
 from collections.abc import Sequence
+from itertools import chain
 
+import numpy as np
 import polars as pl
 
 from bridge.ingest import avro_layout, avro_single
@@ -24,6 +26,7 @@ PIECES = 16
 """Values that are not clean are cut into so many. A few bad ones cost two readings of all."""
 
 Parts = tuple[list[pl.DataFrame], list[Refusal]]
+_Singles = list[tuple[Sequence[bytes], Positions]]
 
 
 class SchemaReader:
@@ -37,26 +40,34 @@ class SchemaReader:
         except avro_layout.NotColumnar:
             self._block = None
 
-    @property
-    def columnar(self) -> bool:
-        """Whether clean values are read as columns."""
-        return self._block is not None
-
     def read(self, values: Sequence[bytes], index: Positions) -> Parts:
         """Frames of events, and refusals."""
+        frames, refused, singles = self._columns(values, index)
+        if singles:
+            rest = list(chain.from_iterable(some for some, _ in singles))
+            places = np.concatenate([some for _, some in singles])
+            events, more = avro_single.read(self._schema, self._framing, rest, places)
+            return [*frames, events], refused + more
+        return frames, refused
+
+    def _columns(self, values: Sequence[bytes], index: Positions) -> tuple[*Parts, _Singles]:
+        """What can be read as columns, and what is left: all of it together, as each small frame costs."""
         if self._block is None or len(values) <= FEW:
-            events, refused = avro_single.read(self._schema, self._framing, values, index)
-            return [events], refused
+            return [], [], [(values, index)]
         try:
-            return self._as_events(self._block.read(values), index)
+            return *self._as_events(self._block.read(values), index), []
         except NotClean:
             size = -(-len(values) // PIECES)
-            parts = [
-                self.read(values[start : start + size], index[start : start + size])
-                for start in range(0, len(values), size)
-            ]
-            frames = [frame for some, _ in parts for frame in some]
-            return frames, [refusal for _, some in parts for refusal in some]
+            frames: list[pl.DataFrame] = []
+            refused: list[Refusal] = []
+            singles: _Singles = []
+            for start in range(0, len(values), size):
+                piece = slice(start, start + size)
+                some_frames, some_refused, some_singles = self._columns(values[piece], index[piece])
+                frames += some_frames
+                refused += some_refused
+                singles += some_singles
+            return frames, refused, singles
 
     def _as_events(self, columns: pl.DataFrame, index: Positions) -> Parts:
         """Events of clean columns; those without what they need are refused."""

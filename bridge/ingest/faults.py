@@ -26,6 +26,9 @@ GONE = frozenset(
 MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
 """There is no such topic (now)."""
 
+FATAL = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001  # as above
+"""The consumer is of no use any more."""
+
 FORBIDDEN = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -58,6 +61,9 @@ PASSING = frozenset(
 """Worth another try; a topic just made is not known to every broker at once."""
 
 
+_FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+
+
 def error_of(exception: BaseException) -> KafkaError | None:
     """The error that a KafkaException carries."""
     if not isinstance(exception, KafkaException) or not exception.args:
@@ -82,7 +88,8 @@ def fenced(group: str) -> BridgeError:
 
 def explained(error: KafkaError, group: str, where: str) -> BridgeError:
     """A Kafka error that ends the run, in one line."""
-    if error.code() == KafkaError.FENCED_INSTANCE_ID:
+    # A fatal error reaches us under a code of its own; only its text says which it was.
+    if error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED in error.str():
         return fenced(group)
     if error.code() in FORBIDDEN:
         return BridgeError(f"{where}: Kafka refuses group {group}: {error.str()}: check the user's ACLs")

@@ -6,6 +6,7 @@ kept, and raised by the poll that it happened in.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import TYPE_CHECKING
@@ -16,8 +17,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.cluster import TIMEOUT, edges
-from bridge.ingest.faults import FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
+from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
 from bridge.ingest.partition import Partition
+from bridge.ingest.patience import begun
 from bridge.ingest.pausing import retrying
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
@@ -37,6 +39,10 @@ _ATTEMPTS_TO_START = 6
 
 _ATTEMPTS_TO_COMMIT = 3
 """Before it is left to a later call."""
+
+_PATIENCE = 8.0
+"""Seconds that a commit, and leaving, may take each: librdkafka waits without end for a frozen broker, and a
+stop must be through in 25 s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +78,8 @@ class KafkaSource:
         self._missing: dict[str, int] = {}
         self._told: set[int] = set()
         self._failure: Exception | None = None
+        self._committing: Future[None] | None = None
+        self._left = False
         self._consumer = _consumer(parts, self._on_error)
 
     @property
@@ -157,9 +165,12 @@ class KafkaSource:
             return True
         try:
             retrying(is_passing, self._parts.sleep, attempts=_ATTEMPTS_TO_COMMIT)(self._commit, parts)
+        except TimeoutError:
+            _log.warning("commit_failed", run=run, partitions=len(parts), error="no answer")
+            return False
         except KafkaException as exception:
             error = error_of(exception)
-            if error is None or error.code() in FORBIDDEN or error.code() == KafkaError.FENCED_INSTANCE_ID:
+            if error is None or error.code() in FORBIDDEN | FATAL:
                 raise self._explained(exception, "commit") from exception
             _log.warning("commit_failed", run=run, partitions=len(parts), error=error.name())
             return error.code() in NOT_OURS
@@ -181,13 +192,28 @@ class KafkaSource:
         Raises:
             BridgeError: The owner failed to seal what it was told to.
         """
-        self._consumer.close()
+        try:
+            begun(self._consumer.close).result(_PATIENCE)
+        except TimeoutError:
+            _log.warning("consumer_abandoned", remedy="no broker answers; the group misses us by itself")
+        self._left = True
         self._raise_failure()
 
     def _metadata(self, topic: str, run: int) -> str:
         return str(self._parts.starts.mark(self._identity.topic_ids[topic], run))
 
     def _commit(self, parts: list[TopicPartition]) -> None:
+        """Commit, one at a time.
+
+        Raises:
+            TimeoutError: No answer yet, to this one or to the one before.
+        """
+        if self._committing is not None and not self._committing.done():
+            raise TimeoutError
+        self._committing = begun(lambda: self._commit_now(parts))
+        self._committing.result(_PATIENCE)
+
+    def _commit_now(self, parts: list[TopicPartition]) -> None:
         for answer in self._consumer.commit(offsets=parts, asynchronous=False):
             if answer.error is not None:
                 raise KafkaException(answer.error)
@@ -260,7 +286,7 @@ class KafkaSource:
         """The owner seals first; only then the partitions go."""
         going = frozenset(_named(partition) for partition in partitions) & self._assigned
         try:
-            if going and self._failure is None:
+            if going and self._failure is None and not self._left:
                 tell(going)
         except Exception as failure:  # noqa: BLE001  # as _on_assign
             self._failure = failure
@@ -293,7 +319,7 @@ class KafkaSource:
                 self._owner.ended(_partition(message), message.offset() or 0)
         elif error.code() in MISSING:
             self._missing.setdefault(topic, 0)
-        elif error.fatal() or error.code() in FORBIDDEN | GONE | {KafkaError.FENCED_INSTANCE_ID}:
+        elif error.fatal() or error.code() in FORBIDDEN | GONE | FATAL:
             raise explained(error, self._parts.group, where)
         else:
             _log.warning("consumer_error", topic=topic, error=error.name(), reason=error.str())

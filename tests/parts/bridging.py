@@ -1,5 +1,6 @@
 """A bridge as its user runs it: a configuration file, a child process, files on the server."""
 
+import gzip
 import json
 import os
 import signal
@@ -8,8 +9,11 @@ import sys
 from pathlib import Path
 
 import yaml
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from tests.parts import events as made
 from tests.parts import oracle
+from tests.parts.events import Encoder, Event
 from tests.parts.kafka import Kafka
 from tests.parts.openssh import OpenSsh
 from tests.parts.waiting import until
@@ -49,6 +53,72 @@ def account(sshd: OpenSsh, name: str = "default", **quota: object) -> dict:
 def stream(topic: str, **more: object) -> dict:
     """A stream of JSON events with the seed's namespace."""
     return {"name": topic.replace(".", "-"), "topics": [topic], "format": "json", "segment_namespace": "ep"} | more
+
+
+def produce(
+    kafka: Kafka,
+    topic: str,
+    events: list[Event],
+    encode: Encoder = made.json_text,
+    *,
+    partitions: int = 4,
+    seed: int = 1,
+) -> list[Event]:
+    """Write the events in this order; returns them with the places that they got."""
+    placed = made.place(events, topic, partitions, seed)
+    places = kafka.produce(topic, made.messages(placed, encode))
+    return [
+        event | {"partition": partition, "offset": offset}
+        for event, (partition, offset) in zip(placed, places, strict=True)
+    ]
+
+
+def messages(kafka: Kafka, topic: str) -> list[Message]:
+    """All that the topic holds now, in order of offsets within each partition."""
+    consumer = _consumer(kafka, "reader")
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+        found: list[Message] = []
+        ended = 0
+        while ended < len(partitions):
+            for message in consumer.consume(1000, 1):
+                if message.error() is None:
+                    found.append(message)
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    ended += 1
+                else:
+                    raise KafkaException(message.error())
+        return found
+    finally:
+        consumer.close()
+
+
+def committed(kafka: Kafka, config: dict, topic: str) -> dict[int, int]:
+    """What the bridge's group has committed, by partition; 0: nothing."""
+    consumer = _consumer(kafka, config["kafka"]["group_id"])
+    try:
+        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
+        asked = [TopicPartition(topic, number) for number in partitions]
+        return {at.partition: max(0, at.offset) for at in consumer.committed(asked, 10)}
+    finally:
+        consumer.close()
+
+
+def ends(placed: list[Event]) -> dict[int, int]:
+    """The offset after the last of these events, by partition."""
+    found: dict[int, int] = {}
+    for event in placed:
+        found[event["partition"]] = max(found.get(event["partition"], 0), event["offset"] + 1)
+    return found
+
+
+def dead_letters(config: dict) -> list[dict]:
+    """The dead letters in the folder, in which nothing else may lie."""
+    folder = Path(config["spool"]["directory"]) / "dead-letters"
+    files = sorted(folder.iterdir()) if folder.exists() else []
+    assert [path.name for path in files if not path.name.endswith(".jsonl.gz") or not path.is_file()] == []
+    return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
 class Bridge:
@@ -98,9 +168,30 @@ class Bridge:
         text = self.log.read_text() if self.log.exists() else ""
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
+    def events(self, name: str) -> list[dict]:
+        """Its log lines of this event."""
+        return [line for line in self.lines() if line["event"] == name]
+
+    def wait_for(self, name: str, count: int = 1, seconds: float = 60) -> list[dict]:
+        """Its log lines of this event, once there are so many."""
+        until(lambda: len(self.events(name)) >= count, f"{count} log lines {name}", seconds)
+        return self.events(name)
+
     def tail(self) -> str:
         """The end of its log, for a failure's message."""
         return self.log.read_text()[-4000:]
+
+
+def _consumer(kafka: Kafka, group: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+    )
 
 
 def end(process: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> int:

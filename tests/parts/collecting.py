@@ -48,7 +48,7 @@ def places_of(count):
 
 
 class MockBroker:
-    """The broker that librdkafka brings along; topics are made, with 4 partitions, when they are written to."""
+    """The broker that librdkafka brings along; writing to a topic makes it, with 4 partitions."""
 
     def __init__(self):
         self.producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "x", "log_level": 0})
@@ -98,7 +98,7 @@ class Notes(SilentObserver):
     def refused(self, stream, reason, events):
         self.refusals[stream, str(reason)] = self.refusals.get((stream, str(reason)), 0) + events
 
-    def tombstones(self, stream, events):
+    def tombstones(self, stream, events):  # noqa: ARG002  # the port's
         self.tombstone_events += events
 
     def lag(self, topic, partition, events):
@@ -110,7 +110,7 @@ class Notes(SilentObserver):
     def assigned(self, assigned):
         self.is_assigned = assigned
 
-    def beat(self, now):
+    def beat(self, now):  # noqa: ARG002  # the port's
         self.beats += 1
 
 

@@ -56,11 +56,14 @@ class WeakRemote(FolderRemote):
         self.takes_away = False
         self.tried: list[tuple[int, str]] = []
         """Time and name of each upload, in order."""
+        self.contents: dict[str, set[bytes]] = {}
+        """What was to be sent under each name."""
         self.arrived: list[Path] = []
         """Copies of the files that got their final names, in order."""
 
     def upload(self, local, name, progress):
         self.tried.append((self.clock.now(), name))
+        self.contents.setdefault(name, set()).add(local.read_bytes())
         fault = self.fault(name)
         if fault is Fault.UNREACHABLE:
             raise UploadFailed("nobody answers", outcome=Outcome.NOT_OPENED, reason=Reason.REFUSED)

@@ -1,0 +1,179 @@
+"""`s2s-bridge status`: quotas, audiences waiting and deliveries, for people or as JSON."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.options import ConfigFile
+from bridge.clock import MINUTE, SECOND, SystemClock
+from bridge.config import load
+from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, Status, gather
+from bridge.units import format_duration, format_size
+
+NEWEST = 20
+"""Files that are shown to people."""
+
+PIPE_WIDTH = 400
+"""Characters a line where nobody's window ends it: wide enough that no cell is broken or cut."""
+
+SHORT, SPENT = 0.8, 1.0
+"""Parts of a quota from which on it is yellow, and red."""
+
+COLOURS = {FileState.BUILT: "yellow", FileState.UPLOADING: "yellow", FileState.FAILED: "red"}
+
+
+def status(
+    config: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Tell quotas, audiences waiting and deliveries; beside a running bridge, or without one."""
+    found = gather(load(config, os.environ), SystemClock())
+    if as_json:
+        print(json.dumps(found.to_json()))
+        return
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    for part in _page(found):
+        if isinstance(part, Table) and not console.is_terminal:
+            _print_plain(console, part)
+        else:
+            console.print(part)
+
+
+def _print_plain(console: Console, table: Table) -> None:
+    """The table without the spaces that fill up its last column."""
+    with console.capture() as capture:
+        console.print(table)
+    print(*(line.rstrip() for line in capture.get().splitlines()), sep="\n")
+
+
+def _page(found: Status) -> Iterator[RenderableType]:
+    for note in found.notes:
+        yield Text(note)
+    yield _quotas(found)
+    yield Text()
+    yield _audiences(found) if found.audiences else Text("no audience waits")
+    unfinished = [one for one in found.files if one.file.state in UNFINISHED]
+    if unfinished:
+        yield Text()
+        yield _unfinished(unfinished)
+    yield Text()
+    yield _files(found) if found.files else Text("no file was delivered yet")
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table without lines; a column whose name ends with a + holds numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        number = column.endswith("+")
+        table.add_column(column.rstrip("+"), justify="right" if number else "left", header_style="dim")
+    return table
+
+
+def _quotas(found: Status) -> Table:
+    table = _table("Quotas", "account", "files this hour", "resets in+", "bytes today", "resets in+", "")
+    for account in found.accounts:
+        used = account.usage
+        table.add_row(
+            account.name,
+            _share(f"{used.files_used:,} of {used.files_limit:,}", used.files_used, used.files_limit),
+            _time_to(used.files_reset_at, found.at),
+            _share(
+                f"{format_size(used.bytes_used)} of {format_size(used.bytes_limit)}",
+                used.bytes_used,
+                used.bytes_limit,
+            ),
+            _time_to(used.bytes_reset_at, found.at),
+            _closed(account, found.at),
+        )
+    return table
+
+
+def _share(text: str, used: int, limit: int) -> Text:
+    part = used / limit
+    colour = "red" if part >= SPENT else "yellow" if part >= SHORT else "green"
+    return Text(f"{text} ({part:.0%})", style=colour)
+
+
+def _closed(account: AccountStatus, now: int) -> str:
+    if account.closed_until is None:
+        return ""
+    return f"counts as spent for {_time_to(account.closed_until, now)}"
+
+
+def _audiences(found: Status) -> Table:
+    table = _table("Audiences waiting", "account", "audience", "memberships+", "oldest+", "due+", "horizon")
+    for status in found.audiences:
+        table.add_row(
+            status.audience.account,
+            status.audience.label,
+            f"{status.memberships:,}",
+            format_duration(_seconds(found.at - status.oldest_read_at)),
+            _due(status, found.at),
+            "none" if status.horizon is None else _time(status.horizon),
+        )
+    return table
+
+
+def _due(status: AudienceStatus, now: int) -> str:
+    return "now" if status.due_at <= now else f"in {_time_to(status.due_at, now)}"
+
+
+def _unfinished(files: list[FileStatus]) -> Table:
+    table = _table("Files not uploaded yet", "name", "state", "built", "attempts+", "size+", "why")
+    for status in files:
+        file = status.file
+        table.add_row(
+            file.name,
+            _state(file.state),
+            _time(file.created_at),
+            str(status.attempts or 0),
+            format_size(file.bytes),
+            file.detail,
+        )
+    return table
+
+
+def _files(found: Status) -> Table:
+    shown = found.files[:NEWEST]
+    title = "Files" if len(shown) == len(found.files) else f"Files: the newest {len(shown)}"
+    table = _table(title, "name", "audience", "state", "uploaded", "memberships+", "lines+", "size+")
+    for status in shown:
+        file = status.file
+        table.add_row(
+            file.name,
+            f"{file.audience.account}: {file.audience.label}",
+            _state(file.state),
+            "" if file.uploaded_at is None else _time(file.uploaded_at),
+            f"{file.memberships:,}",
+            f"{file.lines:,}",
+            format_size(file.bytes),
+        )
+    return table
+
+
+def _state(state: FileState) -> Text:
+    return Text(state, style=COLOURS.get(state, ""))
+
+
+def _time(instant: int) -> str:
+    return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _time_to(instant: int, now: int) -> str:
+    """Whole seconds below a minute, else without them."""
+    left = _seconds(instant - now)
+    return format_duration(left if left < MINUTE else left - left % MINUTE)
+
+
+def _seconds(duration: int) -> int:
+    """The duration without its milliseconds; 0 reads `0ms`, and a second is not worth more words."""
+    return max(SECOND, duration - duration % SECOND)

@@ -1,0 +1,215 @@
+"""What `check --connect` asks outside: Kafka and its topics, the registry, each account's SFTP server.
+
+Everything is tried, whatever fails before. Nothing is consumed, joined or uploaded. An answer that says no
+is a fault, as only a person can remove it; no answer at all may be one of the moment.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.schema_registry import SchemaRegistryError
+
+from bridge.config import Account, Config, KafkaSettings, RegistrySettings, Stream
+from bridge.config.fault import Fault, Location, written
+from bridge.config.kinds import SINGLE_REGEX
+from bridge.config.secret import read_secret
+from bridge.deliver.remote import UploadFailed
+from bridge.errors import BridgeError
+from bridge.ingest.client_settings import client_settings
+from bridge.ingest.cluster import TIMEOUT
+from bridge.ingest.faults import error_of
+from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
+from bridge.service.wiring import Outside
+
+REFUSALS = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own codes begin so
+        KafkaError._SSL,  # noqa: SLF001  # as above
+        KafkaError._INVALID_ARG,  # noqa: SLF001  # as above
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+"""Kafka errors that tell of our settings, not of the broker's state."""
+
+REGISTRY_REFUSALS = frozenset({401, 403, 404})
+"""HTTP answers of something that is no registry, or does not let us in."""
+
+QUESTION = 1
+"""A schema id to ask for: whether there is one or not, the registry has answered."""
+
+
+class Verdict(Enum):
+    """How one thing was found."""
+
+    GOOD = "good"
+    """It works."""
+    FAULT = "fault"
+    """It answers, and the answer is no."""
+    UNREACHABLE = "unreachable"
+    """It does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked; `str()` is its line."""
+
+    path: Location
+    """The key of the configuration that it follows from."""
+    what: str
+    """What was found and, where it is not good, what to do; never a secret."""
+    verdict: Verdict = Verdict.GOOD
+    """How it was found."""
+
+    def __str__(self) -> str:
+        if self.verdict is Verdict.GOOD:
+            return f"{written(self.path)}: ok: {self.what}"
+        return str(Fault(self.path, self.what))
+
+
+def connect(config: Config, outside: Outside) -> Iterator[Finding]:
+    """Every finding, as soon as it is found."""
+    yield from _kafka(config)
+    if config.schema_registry is not None:
+        yield _registry(config.schema_registry, outside)
+    for at, account in enumerate(config.accounts):
+        yield _sftp(at, account, outside)
+
+
+def _kafka(config: Config) -> Iterator[Finding]:
+    errors: list[KafkaError] = []
+    try:
+        own = {"log_level": 0, "error_cb": errors.append}
+        admin = AdminClient({**own, **client_settings(config.kafka)})
+        cluster = admin.list_topics(timeout=TIMEOUT)
+    except KafkaException as exception:
+        error = _telling(exception, errors)
+        yield _kafka_failed(config.kafka, error)
+        return
+    except BridgeError as error:  # a secret that went after it was checked
+        yield Finding(("kafka", "secret_properties"), str(error), Verdict.FAULT)
+        return
+    brokers = len(cluster.brokers)
+    yield Finding(
+        ("kafka", "bootstrap_servers"),
+        f"Kafka answers, {brokers} {'broker' if brokers == 1 else 'brokers'}, {len(cluster.topics)} topics",
+    )
+    topics = {name: len(topic.partitions) for name, topic in cluster.topics.items() if topic.error is None}
+    for at, stream in enumerate(config.streams):
+        yield from _topics(at, stream, topics)
+    yield from _overlaps(config.streams, topics)
+    if config.dead_letters.topic is not None:
+        yield _topic(("dead_letters", "topic"), config.dead_letters.topic, topics)
+
+
+def _telling(exception: KafkaException, errors: list[KafkaError]) -> KafkaError | None:
+    """The error that says most: one that tells of our settings, else what librdkafka met first."""
+    own = error_of(exception)
+    candidates = [*errors, *([own] if own is not None else [])]
+    return next((error for error in candidates if error.code() in REFUSALS), next(iter(candidates), None))
+
+
+def _kafka_failed(kafka: KafkaSettings, error: KafkaError | None) -> Finding:
+    text = _without_secrets(kafka, error.str()) if error is not None else "the client failed"
+    if error is not None and error.code() in REFUSALS:
+        return Finding(
+            ("kafka", "properties"), f"Kafka refuses us: {text}; correct the properties", Verdict.FAULT
+        )
+    return Finding(
+        ("kafka", "bootstrap_servers"),
+        f"no broker answers within {TIMEOUT:g} s ({text}); see that it runs, and correct the address",
+        Verdict.UNREACHABLE,
+    )
+
+
+def _without_secrets(kafka: KafkaSettings, text: str) -> str:
+    """The text, if no secret stands in it: librdkafka quotes values that it does not like."""
+    try:
+        secrets = [read_secret(path) for path in kafka.secret_properties.values()]
+    except BridgeError:
+        return "a secret cannot be read"
+    return "a secret property is not as it should be" if any(one in text for one in secrets) else text
+
+
+def _topics(at: int, stream: Stream, topics: Mapping[str, int]) -> Iterator[Finding]:
+    for number, topic in enumerate(stream.topics):
+        path: Location = ("streams", at, "topics", number)
+        if not topic.startswith(SINGLE_REGEX):
+            yield _topic(path, topic, topics)
+            continue
+        found = sorted(name for name in topics if re.search(topic, name))
+        if found:
+            yield Finding(path, f"{topic} matches {len(found)}: {_listed(found)}")
+        else:
+            yield Finding(path, f"{topic} matches no topic; create one, or correct it", Verdict.FAULT)
+
+
+def _topic(path: Location, name: str, topics: Mapping[str, int]) -> Finding:
+    if name in topics:
+        partitions = topics[name]
+        return Finding(
+            path, f"topic {name}, {partitions} {'partition' if partitions == 1 else 'partitions'}"
+        )
+    return Finding(
+        path, f"Kafka shows us no topic {name}; create it, allow us to read it, or correct it", Verdict.FAULT
+    )
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _overlaps(streams: tuple[Stream, ...], topics: Mapping[str, int]) -> Iterator[Finding]:
+    """A topic belongs to one stream; which topics two expressions both match is known only here."""
+    for at, stream in enumerate(streams):
+        for earlier, other in enumerate(streams[:at]):
+            shared = [name for name in sorted(topics) if _takes(stream, name) and _takes(other, name)]
+            if shared:
+                yield Finding(
+                    ("streams", at, "topics"),
+                    f"{_listed(shared)} is matched by streams[{earlier}] too; a topic belongs to one stream: "
+                    f"narrow the regex",
+                    Verdict.FAULT,
+                )
+
+
+def _takes(stream: Stream, name: str) -> bool:
+    return any(
+        re.search(topic, name) is not None if topic.startswith(SINGLE_REGEX) else topic == name
+        for topic in stream.topics
+    )
+
+
+def _registry(settings: RegistrySettings, outside: Outside) -> Finding:
+    """One GET by id, as the bridge itself asks."""
+    path: Location = ("schema_registry",)
+    registry = Registry(settings, outside.clock)
+    try:
+        registry.text(QUESTION)
+    except UnknownSchema:
+        pass
+    except RegistryUnreachable as error:
+        answer = error.__context__  # what the registry's client said; the error itself has no code
+        refused = isinstance(answer, SchemaRegistryError) and answer.http_status_code in REGISTRY_REFUSALS
+        return Finding(path, str(error), Verdict.FAULT if refused else Verdict.UNREACHABLE)
+    finally:
+        registry.close()
+    return Finding(path, f"the schema registry at {without_credentials(settings.url)} answers")
+
+
+def _sftp(at: int, account: Account, outside: Outside) -> Finding:
+    path: Location = ("accounts", at, "sftp")
+    try:
+        outside.remote(account).check()
+    except UploadFailed as failure:
+        return Finding(path, str(failure), Verdict.UNREACHABLE if failure.transient else Verdict.FAULT)
+    sftp = account.sftp
+    return Finding(
+        path, f"logged in at {sftp.host}:{sftp.port} as {sftp.username}, directory {sftp.directory} is there"
+    )

@@ -1,0 +1,261 @@
+"""What `status` tells: quotas, what waits, what was delivered; from the ledger and the runs' footers alone.
+
+Nothing is written and no lock is taken, so it may be asked beside a running bridge. Instants are epoch
+milliseconds in the records, ISO 8601 UTC in the JSON (contract.md, Commands).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bridge.audience.audience import Audience
+from bridge.clock import DAY, SECOND, Clock
+from bridge.config import Account, Config, QuotaSettings, RollSettings
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.quota import Usage, closing, counted_since, usage
+from bridge.deliver.records import AudienceState, FileRecord
+from bridge.deliver.schedule import Waiting, due_at
+from bridge.deliver.waiting import audiences, pending
+from bridge.service.opening import LEDGER
+from bridge.spool.run import Run
+from bridge.spool.spool import Spool
+
+MOST_FILES = 1000
+"""The newest ones are told; unfinished ones however old they are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountStatus:
+    """One account of the configuration."""
+
+    name: str
+    """Its name."""
+    usage: Usage
+    """What is used of its hour and day."""
+    closed_until: int | None
+    """Until when its quota counts as spent, by the server's word or a lost ledger; None: it does not."""
+    skew: int
+    """The server's clock less ours, ms, as last measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudienceStatus:
+    """An audience with undelivered memberships."""
+
+    audience: Audience
+    """Whose they are."""
+    memberships: int
+    """How many wait, before they are merged."""
+    oldest_read_at: int
+    """When the oldest of them was read."""
+    due_at: int
+    """When it is due; whether it may go then is the quota's word."""
+    horizon: int | None
+    """Newest event time in any retired run of it; None: none was retired."""
+    delivered_run: int
+    """Every run up to this one is delivered."""
+    served_at: int | None
+    """When a file of it was last uploaded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileStatus:
+    """One file of the ledger."""
+
+    file: FileRecord
+    """What the ledger says of it."""
+    attempts: int | None
+    """How often it was tried; None: it is finished, and nobody asks any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """All that `status` tells."""
+
+    at: int
+    """When it was asked."""
+    notes: tuple[str, ...]
+    """What is not there, for people."""
+    accounts: tuple[AccountStatus, ...]
+    """In the order of the configuration."""
+    audiences: tuple[AudienceStatus, ...]
+    """Those that wait, the longest first; of accounts too that are configured no more."""
+    files: tuple[FileStatus, ...]
+    """The newest first."""
+
+    def to_json(self) -> dict[str, object]:
+        """The object of `status --json`."""
+        return {
+            "at": iso(self.at),
+            "notes": list(self.notes),
+            "accounts": [_account_json(account) for account in self.accounts],
+            "audiences": [_audience_json(audience, self.at) for audience in self.audiences],
+            "files": [_file_json(file) for file in self.files],
+        }
+
+
+def iso(instant: int) -> str:
+    """An instant as `2026-11-01T00:00:00Z`."""
+    return datetime.fromtimestamp(instant // SECOND, UTC).isoformat().replace("+00:00", "Z")
+
+
+def gather(config: Config, clock: Clock) -> Status:
+    """What is known now; a spool or a ledger that is not there is a note, and not made.
+
+    Raises:
+        BridgeError: The spool or the ledger is there and cannot be read.
+    """
+    directory = config.spool.directory
+    if not (directory / "spool.json").exists():
+        return _status(config, clock.now(), (), None, (f"{directory}: no spool yet: no bridge has run here",))
+    runs, path = Spool.open(directory, clock=clock).runs(), directory / LEDGER
+    if not path.exists():
+        return _status(config, clock.now(), runs, None, (_no_ledger(path, runs),))
+    with Ledger.read_only(path) as ledger:
+        return _status(config, clock.now(), runs, ledger, ())
+
+
+def _no_ledger(path: Path, runs: Sequence[Run]) -> str:
+    if not runs:
+        return f"{path}: no ledger yet: nothing was delivered"
+    return (
+        f"{path}: the ledger is missing though there are runs, so what was delivered is not known: bring it "
+        f"back, or start with --adopt"
+    )
+
+
+def _status(
+    config: Config, now: int, runs: Sequence[Run], ledger: Ledger | None, notes: tuple[str, ...]
+) -> Status:
+    states = ledger.audiences() if ledger else {}
+    waiting = (
+        _waiting(audience, states.get(audience, AudienceState()), runs, config.roll)
+        for audience in audiences(runs)
+    )
+    found = [audience for audience in waiting if audience is not None]
+    lost = bool(runs) and ledger is None
+    return Status(
+        at=now,
+        notes=notes,
+        accounts=tuple(_account(account, ledger, now, lost=lost) for account in config.accounts),
+        audiences=tuple(sorted(found, key=lambda status: (status.oldest_read_at, status.audience))),
+        files=_files(ledger, config.accounts) if ledger else (),
+    )
+
+
+def _account(account: Account, ledger: Ledger | None, now: int, *, lost: bool) -> AccountStatus:
+    """An account whose ledger is lost has spent its windows: `--adopt` will say so too."""
+    name, settings = account.name, account.quota
+    skew = ledger.skew(name) if ledger else 0
+    closed = ledger.closed_until(name) if ledger else _spent(settings, now) if lost else 0
+    attempts = ledger.attempts(name, counted_since(now)) if ledger else ()
+    return AccountStatus(
+        name=name,
+        usage=usage(settings, attempts, now, skew, closed),
+        closed_until=closed if closed > now else None,
+        skew=skew,
+    )
+
+
+def _spent(settings: QuotaSettings, now: int) -> int:
+    return closing(settings, now, 0, DAY)
+
+
+def _waiting(
+    audience: Audience, state: AudienceState, runs: Sequence[Run], roll: RollSettings
+) -> AudienceStatus | None:
+    waits = pending(audience, state, runs)
+    if waits is None:
+        return None
+    waiting = Waiting(
+        audience=audience,
+        memberships=waits.memberships,
+        expected_bytes=int(waits.memberships * state.bytes_per_membership),
+        oldest_read_at=waits.oldest_read_at,
+        served_at=state.served_at,
+        replay=False,
+        has_removals=waits.removals > 0,
+    )
+    return AudienceStatus(
+        audience=audience,
+        memberships=waits.memberships,
+        oldest_read_at=waits.oldest_read_at,
+        due_at=due_at(waiting, roll),
+        horizon=state.horizon,
+        delivered_run=state.frontier.lowest,
+        served_at=state.served_at,
+    )
+
+
+def _files(ledger: Ledger, accounts: Sequence[Account]) -> tuple[FileStatus, ...]:
+    tried = {one.file.name: one for account in accounts for one in ledger.unfinished(account.name)}
+    newest = ledger.files(limit=MOST_FILES)
+    told = {file.name for file in newest}
+    older = [one.file for one in tried.values() if one.file.name not in told]
+    return tuple(
+        FileStatus(file=file, attempts=len(tried[file.name].tries) if file.name in tried else None)
+        for file in sorted([*newest, *older], key=lambda file: file.created_at, reverse=True)
+    )
+
+
+def _account_json(account: AccountStatus) -> dict[str, object]:
+    used = account.usage
+    return {
+        "name": account.name,
+        "quota": {
+            "files": {
+                "used": used.files_used,
+                "limit": used.files_limit,
+                "resets_at": iso(used.files_reset_at),
+            },
+            "bytes": {
+                "used": used.bytes_used,
+                "limit": used.bytes_limit,
+                "resets_at": iso(used.bytes_reset_at),
+            },
+        },
+        "closed_until": _iso_or_null(account.closed_until),
+        "skew_ms": account.skew,
+    }
+
+
+def _audience_json(status: AudienceStatus, now: int) -> dict[str, object]:
+    return {
+        **_fields(status.audience),
+        "pending_memberships": status.memberships,
+        "oldest_pending_seconds": max(0, now - status.oldest_read_at) // SECOND,
+        "due_at": iso(status.due_at),
+        "horizon": _iso_or_null(status.horizon),
+        "delivered_run": status.delivered_run,
+        "last_uploaded_at": _iso_or_null(status.served_at),
+    }
+
+
+def _file_json(status: FileStatus) -> dict[str, object]:
+    file = status.file
+    return {
+        "name": file.name,
+        **_fields(file.audience),
+        "state": str(file.state),
+        "bytes": file.bytes,
+        "lines": file.lines,
+        "memberships": file.memberships,
+        "sha256": file.sha256,
+        "uploaded_at": _iso_or_null(file.uploaded_at),
+        "created_at": iso(file.created_at),
+        "attempts": status.attempts,
+        "replay": file.replay,
+        "removals_only": file.progress.removals_only,
+        "detail": file.detail,
+    }
+
+
+def _fields(audience: Audience) -> dict[str, object]:
+    """The audience's fields under the contract's names; what is empty is null."""
+    fields: dict[str, object] = asdict(audience)
+    return {name: None if value == "" else value for name, value in fields.items()}
+
+
+def _iso_or_null(instant: int | None) -> str | None:
+    return None if instant is None else iso(instant)
