@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from bridge.cli import check, file, run
+from bridge.cli import check, demo, file, run, status
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -30,7 +30,9 @@ WRONG_USAGE = 2
 app = typer.Typer(name=NAME, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("status")(status.status)
 app.add_typer(file.app, name="file")
+app.command("demo")(demo.demo)
 
 
 @app.callback()

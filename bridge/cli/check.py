@@ -1,6 +1,6 @@
 """`s2s-bridge check`: every fault of the configuration, a line each with its path.
 
-With `--connect` a line for each thing outside that was asked, too: what works on stdout, the others on stderr.
+With `--connect` a line for each thing outside, too: what works on stdout, what does not on stderr.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`s2s-bridge file check` and `file show`: audience files, looked at."""
+"""`s2s-bridge file check`, `file show` and `file sample`: audience files, looked at."""
 
 import json
 from collections.abc import Iterator
@@ -10,11 +10,14 @@ import typer
 
 from bridge.audience.audience_file import Fault, Row, check
 from bridge.audience.file_summary import Summary, summarise
+from bridge.cli.file_sample import file_sample
 from bridge.errors import UsageError
 
 app = typer.Typer(
     help="Look at audience files.", add_completion=False, rich_markup_mode=None, no_args_is_help=False
 )
+
+app.command("sample")(file_sample)
 
 CHUNK = 1 << 18
 MOST_FAULTS = 20

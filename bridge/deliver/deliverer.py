@@ -12,7 +12,7 @@ import structlog
 from bridge.audience.audience import Audience
 from bridge.audience.header import Header
 from bridge.audience.names import series_of
-from bridge.clock import SECOND, Clock
+from bridge.clock import MINUTE, SECOND, Clock
 from bridge.config import Account, RollSettings
 from bridge.deliver.build import Built, Recipe, build
 from bridge.deliver.file_state import FileState
@@ -26,7 +26,7 @@ from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Wai
 from bridge.deliver.set_aside import SetAside
 from bridge.deliver.uploading import Uploads
 from bridge.deliver.waiting import Pending, audiences, pending
-from bridge.spool.run import Run, RunDamaged
+from bridge.spool.run import Run
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Deliverer:
         self._set_aside = SetAside(parts.spool)
         self._wake = threading.Event()
         self._stopped = False
-        self._too_large: dict[Audience, int] = {}
+        self._set_back: dict[Audience, int] = {}  # audiences that could not be built, until when
         self._told: set[Audience] = set()
 
     def recover(self) -> None:
@@ -119,7 +119,7 @@ class Deliverer:
         waiting = self._waiting(runs, states, now)
         unfinished = self._uploads.unfinished(now)
         rooms = self._rooms(now, waiting, unfinished)
-        if drain and not waiting and not unfinished:
+        if drain and not (waiting or unfinished or self._held_back(now)):
             return None
         if self._uploads.paused_until > now:
             return self._uploads.paused_until - now
@@ -138,7 +138,7 @@ class Deliverer:
     ) -> list[Waiting]:
         found: dict[Audience, Pending] = {}
         for audience in audiences(runs):
-            if audience.account == self._name and self._too_large.get(audience, 0) <= now:
+            if audience.account == self._name and self._set_back.get(audience, 0) <= now:
                 waits = pending(audience, states.get(audience, AudienceState()), runs)
                 if waits is not None:
                     found[audience] = waits
@@ -147,6 +147,11 @@ class Deliverer:
             _as_waiting(audience, waits, states.get(audience, AudienceState()))
             for audience, waits in found.items()
         ]
+
+    def _held_back(self, now: int) -> bool:
+        """An audience waits that could not be built; it is not among those that may go now."""
+        self._set_back = {audience: until for audience, until in self._set_back.items() if until > now}
+        return bool(self._set_back)
 
     def _rooms(self, now: int, waiting: list[Waiting], unfinished: list[Unfinished]) -> Rooms:
         ledger, settings = self._parts.ledger, self._parts.account.quota
@@ -172,9 +177,9 @@ class Deliverer:
         newest = max(run.number for run in runs)
         try:
             built = self._build(decision, state, runs, start)
-        except RunDamaged as damage:
-            log.error("run_damaged", account=self._name, reason=str(damage))
-            raise
+        except OSError as error:
+            self._wait_for_disk(decision.audience, error)
+            return
         if built.needed:
             self._wait_for_room(decision, built.needed)
             return
@@ -240,7 +245,7 @@ class Deliverer:
     def _wait_for_room(self, decision: Deliver, needed: int) -> None:
         """Not even one user fits: other audiences go on, this one is tried again later."""
         now = self._parts.clock.now()
-        self._too_large[decision.audience] = now + self._parts.roll.max_age
+        self._set_back[decision.audience] = now + self._parts.roll.max_age
         log.error(
             "user_does_not_fit",
             account=self._name,
@@ -248,6 +253,17 @@ class Deliverer:
             bytes_left=decision.max_bytes,
             text_bytes=needed,
             remedy="it waits for more bytes of the day; if that never helps, raise quota.max_file_bytes",
+        )
+
+    def _wait_for_disk(self, audience: Audience, error: OSError) -> None:
+        """The file could not be written: nothing is lost, the audience is tried again in a minute."""
+        self._set_back[audience] = self._parts.clock.now() + MINUTE
+        log.error(
+            "file_not_built",
+            account=self._name,
+            audience=audience.label,
+            reason=error.strerror,
+            remedy=f"make room on the disk of {self._parts.spool.files_directory}",
         )
 
     def _tell_built(self, decision: Deliver, built: Built, run: int) -> None:

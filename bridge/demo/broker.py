@@ -1,52 +1,66 @@
 """A Kafka broker within the process: librdkafka's mock cluster.
 
-It keeps what it is sent in memory, knows consumer groups, and cannot tell ids of cluster and topics.
+It keeps what it is sent in memory (of a partition 5 MiB), knows consumer groups, and cannot tell ids of
+cluster and topics.
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
-from bridge.clock import SECOND
 from bridge.errors import BridgeError
 
-_PATIENCE = 10 * SECOND // 1000
+_PATIENCE = 10.0
+"""Seconds of real time that the broker has to answer."""
 
 
 class Broker:
     """Lives as long as this object does."""
 
     def __init__(self) -> None:
-        self._producer = Producer(
-            {
-                "bootstrap.servers": "localhost",
-                "test.mock.num.brokers": 1,
-                "linger.ms": 5,
-                "log_level": 0,
-            }
-        )
+        quiet = logging.Logger("demo-broker")
+        quiet.addHandler(logging.NullHandler())
+        settings: dict[str, object] = {
+            "bootstrap.servers": "localhost",  # of no effect: the mock cluster takes its place
+            "test.mock.num.brokers": 1,
+            "linger.ms": 5,
+            "log_level": 0,
+            "logger": quiet,
+        }
+        self._producer = Producer(settings)
         self.address = self._address()
         """`host:port`, for `bootstrap_servers`."""
 
-    def fill(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Send (partition, value) pairs, and wait until all are taken.
+    def make_topic(self, name: str) -> int:
+        """Make a topic; returns how many partitions it has.
 
         Raises:
-            BridgeError: The broker did not take them all.
+            BridgeError: The broker does not answer.
         """
-        for partition, value in messages:
-            self._send(topic, partition, value)
-        if self._producer.flush(_PATIENCE):
-            raise BridgeError("the demo's broker did not take all events: try again with fewer --events")
+        try:
+            return len(self._producer.list_topics(name, timeout=_PATIENCE).topics[name].partitions)
+        except KafkaException as error:
+            raise BridgeError(f"the demo's broker does not answer ({error}): run the demo again") from error
 
-    def _send(self, topic: str, partition: int, value: bytes) -> None:
+    def send(self, topic: str, partition: int, value: bytes, at: int) -> None:
+        """Send a message of the time `at` (epoch ms); `flush` waits until it is taken."""
         while True:
             try:
-                self._producer.produce(topic, value, partition=partition)
+                self._producer.produce(topic, value, partition=partition, timestamp=at)
             except BufferError:
                 self._producer.poll(0.1)
             else:
                 return
+
+    def flush(self) -> None:
+        """Wait until all that was sent is taken.
+
+        Raises:
+            BridgeError: The broker did not take it.
+        """
+        if self._producer.flush(_PATIENCE):
+            raise BridgeError("the demo's broker did not take all events: run the demo with fewer --events")
 
     def _address(self) -> str:
         brokers = self._producer.list_topics(timeout=_PATIENCE).brokers.values()
@@ -60,6 +74,6 @@ class NamedTopics:
         """A made-up id."""
         return "demo"
 
-    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
         """Each topic's name for its id."""
         return {name: name for name in names}

@@ -56,6 +56,11 @@ class Judge:
         """Of the server's clock."""
         return self._clock.now()
 
+    @property
+    def busiest_hour(self) -> int:
+        """Most slots that were taken of an hour."""
+        return max(self._files.values(), default=0)
+
     def opened(self, name: str) -> int:
         """Take a slot of the hour, which is returned; asyncssh.SFTPError if there is none."""
         hour = self.now() // HOUR
@@ -197,6 +202,11 @@ class SftpServer:
     def violations(self) -> tuple[str, ...]:
         """What was refused for quota."""
         return tuple(self._judge.violations)
+
+    @property
+    def busiest_hour(self) -> int:
+        """Most files that counted in one hour; to be asked once it has stopped."""
+        return self._judge.busiest_hour
 
     def start(self) -> None:
         """Listen on loopback; returns when it does."""

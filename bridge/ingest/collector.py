@@ -164,6 +164,7 @@ class Collector:
         self._sealing.seal(self._window)
         if self._sealing.blocked:
             _log.warning("stopped_unsealed", remedy="what was read last is not committed, and is read again")
+        self._source.settle()
 
     def _open(self, stop: threading.Event) -> bool:
         """Begin as soon as the source answers; False: stopped before."""

@@ -56,9 +56,12 @@ PASSING = frozenset(
         KafkaError.NOT_COORDINATOR,
         KafkaError.UNSTABLE_OFFSET_COMMIT,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError._NOENT,  # noqa: SLF001  # "No leaders found", while a broker comes back
     }
 )
-"""Worth another try; a topic just made is not known to every broker at once."""
+"""Worth another try; a topic just made, or a leader just chosen, is not known to every broker at once."""
 
 
 _FENCED = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()

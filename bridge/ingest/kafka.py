@@ -6,7 +6,6 @@ kept, and raised by the poll that it happened in.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.cluster import TIMEOUT, edges
+from bridge.ingest.commits import Commits
 from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
 from bridge.ingest.partition import Partition
 from bridge.ingest.patience import begun
@@ -37,12 +37,12 @@ _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin
 _ATTEMPTS_TO_START = 6
 """To learn where assigned partitions stand: with pauses and timeouts within max.poll.interval.ms."""
 
-_ATTEMPTS_TO_COMMIT = 3
-"""Before it is left to a later call."""
-
 _PATIENCE = 8.0
-"""Seconds that a commit, and leaving, may take each: librdkafka waits without end for a frozen broker, and a
-stop must be through in 25 s."""
+"""Seconds to wait at a stop for answers to commits, and again to leave: librdkafka waits without end for a
+frozen broker, and a stop must be through in 25 s."""
+
+_TURN = SECOND // 10
+"""How long one look for such an answer takes, ms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +78,9 @@ class KafkaSource:
         self._missing: dict[str, int] = {}
         self._told: set[int] = set()
         self._failure: Exception | None = None
-        self._committing: Future[None] | None = None
+        self._commits = Commits(parts.clock)
         self._left = False
-        self._consumer = _consumer(parts, self._on_error)
+        self._consumer = _consumer(parts, on_error=self._on_error, on_commit=self._on_commit)
 
     @property
     def identity(self) -> Identity:
@@ -133,6 +133,8 @@ class KafkaSource:
             batch = [message for message in batch if _partition(message) in self._assigned]
         if batch:
             self._told.clear()
+        if self._commits.due:
+            self._send_commits()
         self._tell_missing()
         return batch
 
@@ -146,35 +148,27 @@ class KafkaSource:
             self._consumer.resume([TopicPartition(*at) for at in freed])
         self._paused = wanted
 
-    def commit(self, offsets: Mapping[Partition, int], run: int) -> bool:
-        """Commit the offsets of those partitions that are ours, as held by runs up to this one.
+    def commit(self, offsets: Mapping[Partition, int], run: int) -> None:
+        """Begin to commit the offsets of those partitions that are ours, as held by runs up to this one.
 
-        Returns:
-            False where it failed for a passing reason: it is worth another call later. A commit that came too
-            late is done with: the run holds the offsets.
+        Later polls bring the answers, and try again what failed for a passing reason. A commit that comes too
+        late is done with: the run holds the offsets.
+        """
+        self._commits.want({at: offset for at, offset in offsets.items() if at in self._assigned}, run)
+        self._send_commits()
+
+    def settle(self) -> None:
+        """Wait a while for the answers to all commits; nothing more is read.
 
         Raises:
-            BridgeError: Another process has our identity, or Kafka refuses us.
+            BridgeError: As `poll`.
         """
-        parts = [
-            TopicPartition(*at, offset, self._metadata(at.topic, run))
-            for at, offset in offsets.items()
-            if at in self._assigned
-        ]
-        if not parts:
-            return True
-        try:
-            retrying(is_passing, self._parts.sleep, attempts=_ATTEMPTS_TO_COMMIT)(self._commit, parts)
-        except TimeoutError:
-            _log.warning("commit_failed", run=run, partitions=len(parts), error="no answer")
-            return False
-        except KafkaException as exception:
-            error = error_of(exception)
-            if error is None or error.code() in FORBIDDEN | FATAL:
-                raise self._explained(exception, "commit") from exception
-            _log.warning("commit_failed", run=run, partitions=len(parts), error=error.name())
-            return error.code() in NOT_OURS
-        return True
+        self.pause(frozenset(stream.name for stream in self._parts.topics.streams))
+        for _ in range(round(_PATIENCE * SECOND) // _TURN):
+            if not self._commits.wanted:
+                return
+            self.poll(1, _TURN)
+        _log.warning("commit_unanswered", partitions=len(self._commits.wanted))
 
     def lag(self) -> dict[Partition, int]:
         """How many offsets of each assigned partition are not yet read, as far as it is known by now."""
@@ -202,21 +196,19 @@ class KafkaSource:
     def _metadata(self, topic: str, run: int) -> str:
         return str(self._parts.starts.mark(self._identity.topic_ids[topic], run))
 
-    def _commit(self, parts: list[TopicPartition]) -> None:
-        """Commit, one at a time.
-
-        Raises:
-            TimeoutError: No answer yet, to this one or to the one before.
-        """
-        if self._committing is not None and not self._committing.done():
-            raise TimeoutError
-        self._committing = begun(lambda: self._commit_now(parts))
-        self._committing.result(_PATIENCE)
-
-    def _commit_now(self, parts: list[TopicPartition]) -> None:
-        for answer in self._consumer.commit(offsets=parts, asynchronous=False):
-            if answer.error is not None:
-                raise KafkaException(answer.error)
+    def _send_commits(self) -> None:
+        """Send what is wanted, and do not wait: that would hang for as long as the broker is frozen."""
+        parts = [
+            TopicPartition(*at, offset, self._metadata(at.topic, self._commits.run))
+            for at, offset in self._commits.wanted.items()
+        ]
+        if not parts:
+            return
+        self._commits.sent()
+        try:
+            self._consumer.commit(offsets=parts, asynchronous=True)
+        except KafkaException as exception:
+            self._on_commit(error_of(exception), parts)
 
     def _stream_name(self, topic: str) -> str:
         stream = self._parts.topics.stream_of(topic)
@@ -292,9 +284,22 @@ class KafkaSource:
             self._failure = failure
         self._assigned -= going
         self._paused -= going
+        self._commits.forget(going)
         if partitions:
             self._consumer.incremental_unassign(partitions)
             _log.info(event, partitions=len(partitions), assigned=len(self._assigned))
+
+    def _on_commit(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
+        """The answer to one commit."""
+        first = error or next((part.error for part in parts if part.error is not None), None)
+        if first is None or first.code() in NOT_OURS:
+            self._commits.settled({_named(part): part.offset for part in parts})
+        else:
+            self._commits.failed()
+        if first is not None:
+            _log.warning("commit_failed", partitions=len(parts), error=first.name())
+            if first.fatal() or first.code() in FORBIDDEN | FATAL:
+                self._failure = explained(first, self._parts.group, "commit")
 
     def _on_error(self, error: KafkaError) -> None:
         """Errors of no one partition: told once a change, librdkafka goes on trying."""
@@ -360,9 +365,15 @@ class _ClientLog:
             _log.debug("librdkafka", text=text % arguments)
 
 
-def _consumer(parts: KafkaParts, on_error: Callable[[KafkaError], None]) -> Consumer:
+def _consumer(
+    parts: KafkaParts,
+    *,
+    on_error: Callable[[KafkaError], None],
+    on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
+) -> Consumer:
+    callbacks = {"error_cb": on_error, "on_commit": on_commit, "logger": _ClientLog()}
     try:
-        return Consumer({**parts.settings, "error_cb": on_error, "logger": _ClientLog()})
+        return Consumer({**parts.settings, **callbacks})
     except KafkaException as exception:
         error = error_of(exception)
         raise BridgeError(

@@ -75,19 +75,11 @@ class Sealing:
         self._observer = observer
         self._drained: deque[_Drained] = deque()
         self._refused = Attempt()
-        self._uncommitted: dict[Partition, int] = {}
-        self._unacknowledged = Attempt()
-        self._newest_run = 0
 
     @property
     def blocked(self) -> bool:
         """A window could not be sealed: nothing more may be read."""
         return bool(self._drained)
-
-    @property
-    def idle(self) -> bool:
-        """All that was drained is sealed, and committed where it could be."""
-        return not self._drained and not self._uncommitted
 
     def seal(self, window: "Window") -> None:
         """Drain the window, and seal it behind those that still wait.
@@ -110,21 +102,17 @@ class Sealing:
         self._seal_drained()
 
     def try_again(self) -> None:
-        """Seal and commit what failed before, where it is time.
+        """Seal what could not be sealed before, where it is time.
 
         Raises:
             BridgeError: As `seal`.
         """
-        now = self._clock.now()
-        if self._drained and now >= self._refused.due:
+        if self._drained and self._clock.now() >= self._refused.due:
             self._seal_drained()
-        if self._uncommitted and now >= self._unacknowledged.due:
-            self._commit()
 
     def bar(self, partitions: frozenset[Partition]) -> None:
         """These partitions are not ours any more: what is sealed of them from now on is not committed."""
         self._drained = deque(replace(each, barred=each.barred | partitions) for each in self._drained)
-        self._uncommitted = {at: n for at, n in self._uncommitted.items() if at not in partitions}
 
     def _drain(self, window: "Window") -> None:
         if window.empty:
@@ -144,10 +132,8 @@ class Sealing:
                 break
             self._drained.popleft()
             self._refused = Attempt()
-            self._newest_run = number
-            self._uncommitted |= first.offsets
+            self._source.commit(first.offsets, number)
             self._observer.sealed(number, first.memberships)
-        self._commit()
 
     def _seal_one(self, drained: _Drained) -> int:
         contents = drained.contents
@@ -165,12 +151,3 @@ class Sealing:
             self._dead_letters.write(number, letters)
         except BridgeError as failure:
             raise _UnpublishedError(str(failure)) from failure
-
-    def _commit(self) -> None:
-        if not self._uncommitted:
-            return
-        if self._source.commit(self._uncommitted, self._newest_run):
-            self._uncommitted = {}
-            self._unacknowledged = Attempt()
-        else:
-            self._unacknowledged.failed(self._clock.now())

@@ -76,14 +76,18 @@ class Source(Protocol):
         """Exactly the partitions of these streams are not read, those assigned later among them."""
         ...
 
-    def commit(self, offsets: Mapping[Partition, int], run: int) -> bool:
-        """Commit the next offsets of those partitions that are ours, as held by runs up to this one.
+    def commit(self, offsets: Mapping[Partition, int], run: int) -> None:
+        """Begin to commit the next offsets of those partitions that are ours, as held by runs up to this one.
 
-        Returns:
-            False where it failed for a passing reason: it is worth another call later.
+        It does not wait; later polls see to it that it is done.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Wait a few seconds for commits to be done; nothing more is read.
 
         Raises:
-            BridgeError: The run cannot go on.
+            BridgeError: As `poll`.
         """
         ...
 

@@ -6,6 +6,7 @@ Every line has a stable `event` (what happened, snake_case), a `level` and an IS
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -13,14 +14,16 @@ from structlog.typing import EventDict, WrappedLogger
 from bridge.clock import SECOND, Clock
 
 
-def configure(*, form: str, level: str, clock: Clock) -> None:
-    """Write the log to stderr.
+def configure(*, form: str, level: str, clock: Clock, stream: TextIO | None = None) -> None:
+    """Write the log.
 
     Args:
         form: `json` or `console`.
         level: The lowest level that is written: debug, info, warning or error.
         clock: Stamps the lines.
+        stream: Where it goes; None: stderr.
     """
+    target = sys.stderr if stream is None else stream
 
     def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         now = datetime.fromtimestamp(clock.now() / SECOND, UTC)
@@ -28,7 +31,7 @@ def configure(*, form: str, level: str, clock: Clock) -> None:
         return event
 
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(colors=target.isatty())
         if form == "console"
         else structlog.processors.JSONRenderer()
     )
@@ -40,6 +43,6 @@ def configure(*, form: str, level: str, clock: Clock) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )

@@ -84,27 +84,37 @@ def connect(config: Config, outside: Outside) -> Iterator[Finding]:
 def _kafka(config: Config) -> Iterator[Finding]:
     errors: list[KafkaError] = []
     try:
-        own = {"log_level": 0, "error_cb": errors.append}
-        admin = AdminClient({**own, **client_settings(config.kafka)})
-        cluster = admin.list_topics(timeout=TIMEOUT)
+        brokers, topics = _metadata(config.kafka, errors)
     except KafkaException as exception:
-        error = _telling(exception, errors)
-        yield _kafka_failed(config.kafka, error)
+        yield _kafka_failed(config.kafka, _telling(exception, errors))
         return
     except BridgeError as error:  # a secret that went after it was checked
         yield Finding(("kafka", "secret_properties"), str(error), Verdict.FAULT)
         return
-    brokers = len(cluster.brokers)
     yield Finding(
         ("kafka", "bootstrap_servers"),
-        f"Kafka answers, {brokers} {'broker' if brokers == 1 else 'brokers'}, {len(cluster.topics)} topics",
+        f"Kafka answers, {brokers} {'broker' if brokers == 1 else 'brokers'}, {len(topics)} topics",
     )
-    topics = {name: len(topic.partitions) for name, topic in cluster.topics.items() if topic.error is None}
     for at, stream in enumerate(config.streams):
         yield from _topics(at, stream, topics)
     yield from _overlaps(config.streams, topics)
     if config.dead_letters.topic is not None:
         yield _topic(("dead_letters", "topic"), config.dead_letters.topic, topics)
+
+
+def _metadata(kafka: KafkaSettings, errors: list[KafkaError]) -> tuple[int, dict[str, int]]:
+    """How many brokers there are, and each topic's number of partitions.
+
+    Where that raises KafkaException, `errors` says more than it does.
+    """
+    settings: dict[str, str | int | float | bool] = {"log_level": 0, **client_settings(kafka)}
+    admin = AdminClient(settings, error_cb=errors.append)
+    try:
+        cluster = admin.list_topics(timeout=TIMEOUT)
+    finally:
+        admin.poll(0)
+    topics = {name: len(topic.partitions) for name, topic in cluster.topics.items() if topic.error is None}
+    return len(cluster.brokers), topics
 
 
 def _telling(exception: KafkaException, errors: list[KafkaError]) -> KafkaError | None:
@@ -152,9 +162,7 @@ def _topics(at: int, stream: Stream, topics: Mapping[str, int]) -> Iterator[Find
 def _topic(path: Location, name: str, topics: Mapping[str, int]) -> Finding:
     if name in topics:
         partitions = topics[name]
-        return Finding(
-            path, f"topic {name}, {partitions} {'partition' if partitions == 1 else 'partitions'}"
-        )
+        return Finding(path, f"topic {name}, {partitions} {'partition' if partitions == 1 else 'partitions'}")
     return Finding(
         path, f"Kafka shows us no topic {name}; create it, allow us to read it, or correct it", Verdict.FAULT
     )

@@ -12,7 +12,7 @@ from bridge.config import Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences, pending
-from bridge.service.pressure import excess, paused_streams
+from bridge.service.pressure import crowded, excess, paused_streams
 from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
@@ -105,14 +105,18 @@ class Housekeeping:
 
     def _press(self, states: Mapping[Audience, AudienceState]) -> None:
         """Tell how full the spool is, and who has to wait for that."""
-        usage, runs = self._spool.usage(), self._spool.runs()
+        usage, limit = self._spool.usage(), self._config.spool.max_bytes
         self._spool_bytes(usage)
-        held: Counter[str] = Counter()
-        if usage:
-            for audience in audiences(runs):
-                waits = pending(audience, states.get(audience, AudienceState()), runs)
-                held[audience.account] += waits.bytes if waits else 0
-        full = paused_streams(self._config.streams, held, usage, self._config.spool.max_bytes)
+        held = self._held(states) if crowded(usage, limit) else {}
+        full = paused_streams(self._config.streams, held, usage, limit)
         if full != self.full_streams:
             log.warning("spool_pressure", bytes=usage, paused_streams=sorted(full))
         self.full_streams = full
+
+    def _held(self, states: Mapping[Audience, AudienceState]) -> Mapping[str, int]:
+        """Undelivered bytes in the spool, by account."""
+        held, runs = Counter[str](), self._spool.runs()
+        for audience in audiences(runs):
+            waits = pending(audience, states.get(audience, AudienceState()), runs)
+            held[audience.account] += waits.bytes if waits else 0
+        return held

@@ -1,9 +1,10 @@
 """The newest events of some topics, read without a trace: no group is joined, nothing is committed."""
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from operator import itemgetter
+from types import TracebackType
+from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -12,8 +13,8 @@ from bridge.clock import SECOND, Clock
 from bridge.config import KafkaSettings, Stream
 from bridge.errors import BridgeError
 from bridge.ingest.client_settings import Settings, client_settings
-from bridge.ingest.cluster import TIMEOUT, Edges, TopicIds, edges
-from bridge.ingest.faults import FORBIDDEN, error_of, explained
+from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, TopicIds, edges
+from bridge.ingest.faults import error_of, explained, is_passing
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
 
@@ -22,6 +23,8 @@ PATIENCE = 30 * SECOND
 
 BATCH = 10_000
 """Messages taken at once."""
+
+_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin so
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +47,7 @@ class _Latest:
     seen: list[tuple[tuple[int, str, int, int], Message]] = field(default_factory=list)
 
     def add(self, message: Message) -> None:
-        place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+        place = (message.topic() or "", message.partition() or 0, _offset(message))
         self.seen.append(((message.timestamp()[1], *place), message))
         if len(self.seen) >= 2 * self.most:
             self.cut()
@@ -58,23 +61,33 @@ class Reader:
     """Reads the ends of topics."""
 
     def __init__(self, kafka: KafkaSettings, topics: Topics, ids: TopicIds | None, clock: Clock) -> None:
-        """`ids`: who the cluster and its topics are; None: the brokers tell.
+        """Nothing is asked yet.
+
+        Args:
+            kafka: Where Kafka is.
+            topics: Of all streams: a topic that two expressions match is one stream's.
+            ids: Who the cluster and its topics are; None: the brokers tell.
+            clock: Measures how long they are silent.
 
         Raises:
-            BridgeError: A property of Kafka's client is wrong, or a secret is not readable.
+            BridgeError: A property of the client is wrong, or a secret is not readable.
         """
-        self._kafka = kafka
+        self._group = f"s2s-bridge-sample-{uuid.uuid4()}"  # the client wants one, though nobody joins it
         self._topics = topics
         self._clock = clock
-        self._ids = ids
         try:
             self._admin = AdminClient({"log_level": 0, **client_settings(kafka)})
-            self._consumer = Consumer(_settings(kafka))
+            self._consumer = Consumer({**_settings(kafka), "group.id": self._group})
         except KafkaException as exception:
             raise self._explained(exception, "kafka.properties") from exception
+        self._ids = ids or AdminTopicIds(self._admin)
 
-    def close(self) -> None:
-        """Give back the connections."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._consumer.close()
 
     def newest(self, stream: Stream, most: int) -> Newest:
@@ -85,30 +98,26 @@ class Reader:
         Raises:
             BridgeError: A topic is missing, no broker answers, or Kafka refuses us.
         """
-        where = f"stream {stream.name}"
         try:
             partitions = self._partitions(stream)
-            cluster_id, topic_ids = self._identify({at.topic for at in partitions})
-            ends = edges(self._admin, partitions)
-            messages = self._read(ends, most)
+            return Newest(
+                cluster_id=self._ids.cluster_id(),
+                topic_ids=self._ids.topic_ids(sorted({at.topic for at in partitions})),
+                messages=self._read(edges(self._admin, partitions), most),
+            )
         except KafkaException as exception:
-            raise self._explained(exception, where) from exception
-        return Newest(cluster_id=cluster_id, topic_ids=topic_ids, messages=messages)
-
-    def _identify(self, names: Collection[str]) -> tuple[str, dict[str, str]]:
-        if self._ids is not None:
-            return self._ids.cluster_id(), self._ids.topic_ids(names)
-        ids = AdminTopicIds(self._admin)
-        return ids.cluster_id(), ids.topic_ids(names)
+            raise self._explained(exception, f"stream {stream.name}") from exception
 
     def _partitions(self, stream: Stream) -> list[Partition]:
         known = self._consumer.list_topics(timeout=TIMEOUT).topics
         for name in stream.topics:
             if name in self._topics.names and name not in known:
                 raise BridgeError(f"topic {name}: Kafka has no such topic: check the name or create it")
-        names = sorted(name for name in known if self._topics.stream_of(name) is stream)
+        names = sorted(name for name in known if self._topics.stream_of(name) == stream)
         if not names:
-            raise BridgeError(f"stream {stream.name}: Kafka has no topic of it: check topics, or create one")
+            raise BridgeError(
+                f"stream {stream.name}: no topic matches its expression: correct it, or create one"
+            )
         return [Partition(name, number) for name in names for number in known[name].partitions]
 
     def _read(self, ends: dict[Partition, Edges], most: int) -> list[Message]:
@@ -118,15 +127,53 @@ class Reader:
         while left:
             batch = self._consumer.consume(BATCH, 1.0)
             for message in batch:
+                self._see_allowed(message)
                 at = Partition(message.topic() or "", message.partition() or 0)
-                if self._is_message(message, ends[at]) and at in left:
+                if at in left and message.error() is None and _offset(message) < ends[at].high:
                     latest.add(message)
-                if message.error() is not None or (message.offset() or 0) >= ends[at].high - 1:
+                if at in left and _is_last(message, ends[at].high):
                     left.discard(at)
-            if batch:
-                heard = self._clock.now()
-            elif self._clock.now() - heard > PATIENCE:
+            now = self._clock.now()
+            if any(message.error() is None for message in batch):
+                heard = now
+            elif left and now - heard > PATIENCE:
                 raise BridgeError(
-                    f"topic {min(left).topic}: nothing came within {PATIENCE // SECOND} s: see that Kafka runs"
+                    f"topic {min(left).topic}: nothing came for {PATIENCE // SECOND} s: see that Kafka runs"
                 )
         return latest.cut()
+
+    def _see_allowed(self, message: Message) -> None:
+        """Other errors pass, or end in nothing coming; a group that nobody joins may well be refused."""
+        error = message.error()
+        if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise self._explained(KafkaException(error), f"topic {message.topic()}")
+
+    def _explained(self, exception: KafkaException, where: str) -> BridgeError:
+        error = error_of(exception)
+        if error is None:
+            return BridgeError(f"{where}: Kafka client failed: {exception}")
+        if is_passing(exception):
+            return BridgeError(f"{where}: no broker answers ({error.str()}): see that Kafka runs")
+        return explained(error, self._group, where)
+
+
+def _offset(message: Message) -> int:
+    return message.offset() or 0
+
+
+def _is_last(message: Message, high: int) -> bool:
+    """Whether its partition has no more below `high`: the end may lie behind a transaction's marks."""
+    error = message.error()
+    return _offset(message) >= high - 1 if error is None else error.code() == _EOF
+
+
+def _settings(kafka: KafkaSettings) -> Settings:
+    return {
+        "log_level": 0,
+        **client_settings(kafka),
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+    }

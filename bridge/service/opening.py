@@ -48,6 +48,7 @@ def opened(config: Config, clock: Clock, stop: Event, *, adopt: bool) -> Iterato
             stack.enter_context(spool.lock(name).acquire(PATIENCE, clock, stop))
         spool.clean_up()
         ledger = stack.enter_context(open_ledger(spool, config.accounts, clock.now(), adopt=adopt))
+        spool.keep_above(newest_run(ledger))
         yield Opened(spool=spool, ledger=ledger)
 
 
@@ -74,6 +75,15 @@ def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: b
     charged = {account.name: closing(account.quota, now, 0, DAY) for account in accounts} if adopt else {}
     log.warning("ledger_created", path=str(path), windows_counted_as_spent=sorted(charged))
     return Ledger.create(path, spool.id, now, charged)
+
+
+def newest_run(ledger: Ledger) -> int:
+    """The largest run number that the ledger knows; a run below it would count as delivered."""
+    states = ledger.audiences()
+    delivered = [max(state.frontier.highest, state.removals.highest) for state in states.values()]
+    accounts = {audience.account for audience in states}
+    built = [tried.file.progress.run for account in accounts for tried in ledger.unfinished(account)]
+    return max([*delivered, *built], default=0)
 
 
 def _own(spool: Spool, path: Path) -> Ledger:

@@ -25,7 +25,7 @@ def paused_streams(
         usage: Bytes that the spool takes, once its history is gone.
         max_bytes: `spool.max_bytes`.
     """
-    if usage < CROWDED * max_bytes:
+    if not crowded(usage, max_bytes):
         return frozenset()
     if usage >= max_bytes or not held:
         return frozenset(stream.name for stream in streams)
@@ -39,4 +39,9 @@ def paused_streams(
 
 def excess(usage: int, max_bytes: int) -> int:
     """How many bytes of history must go; 0: none."""
-    return usage - int(RELIEVED * max_bytes) if usage >= CROWDED * max_bytes else 0
+    return usage - int(RELIEVED * max_bytes) if crowded(usage, max_bytes) else 0
+
+
+def crowded(usage: int, max_bytes: int) -> bool:
+    """Room is running out."""
+    return usage >= CROWDED * max_bytes

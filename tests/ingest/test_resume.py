@@ -186,7 +186,7 @@ class History:
     def read(self, count, *, window):
         taken_now = range(self.position, min(self.high, self.position + count))
         window.update(taken_now)
-        self.position = taken_now.stop if len(taken_now) else self.position
+        self.position = taken_now.stop if taken_now else self.position
 
     def situation(self):
         newest = max(self.runs, key=lambda taken: taken.run, default=None)

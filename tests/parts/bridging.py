@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 
 import yaml
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from tests.parts import events as made
 from tests.parts import oracle
@@ -52,7 +60,12 @@ def account(sshd: OpenSsh, name: str = "default", **quota: object) -> dict:
 
 def stream(topic: str, **more: object) -> dict:
     """A stream of JSON events with the seed's namespace."""
-    return {"name": topic.replace(".", "-"), "topics": [topic], "format": "json", "segment_namespace": "ep"} | more
+    return {
+        "name": topic.replace(".", "-"),
+        "topics": [topic],
+        "format": "json",
+        "segment_namespace": "ep",
+    } | more
 
 
 def produce(
@@ -75,7 +88,15 @@ def produce(
 
 def messages(kafka: Kafka, topic: str) -> list[Message]:
     """All that the topic holds now, in order of offsets within each partition."""
-    consumer = _consumer(kafka, "reader")
+    consumer = Consumer(
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+    )
     try:
         partitions = consumer.list_topics(topic, 10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
@@ -94,15 +115,17 @@ def messages(kafka: Kafka, topic: str) -> list[Message]:
         consumer.close()
 
 
-def committed(kafka: Kafka, config: dict, topic: str) -> dict[int, int]:
-    """What the bridge's group has committed, by partition; 0: nothing."""
-    consumer = _consumer(kafka, config["kafka"]["group_id"])
-    try:
-        partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-        asked = [TopicPartition(topic, number) for number in partitions]
-        return {at.partition: max(0, at.offset) for at in consumer.committed(asked, 10)}
-    finally:
-        consumer.close()
+def committed(kafka: Kafka, config: dict) -> dict[str, dict[int, int]]:
+    """What the bridge's group has committed, by topic and partition."""
+    group = config["kafka"]["group_id"]
+    asked = [ConsumerGroupTopicPartitions(group)]
+    admin = kafka.admin()  # by name: a client without one is gone before its answer comes
+    answer = admin.list_consumer_group_offsets(asked, request_timeout=10)[group].result(15)
+    found: dict[str, dict[int, int]] = {}
+    for at in answer.topic_partitions:
+        if at.offset >= 0:
+            found.setdefault(at.topic, {})[at.partition] = at.offset
+    return found
 
 
 def ends(placed: list[Event]) -> dict[int, int]:
@@ -180,18 +203,6 @@ class Bridge:
     def tail(self) -> str:
         """The end of its log, for a failure's message."""
         return self.log.read_text()[-4000:]
-
-
-def _consumer(kafka: Kafka, group: str) -> Consumer:
-    return Consumer(
-        {
-            "bootstrap.servers": kafka.bootstrap,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "log_level": 0,
-        }
-    )
 
 
 def end(process: subprocess.Popen, how: signal.Signals = signal.SIGKILL) -> int:

@@ -1,0 +1,39 @@
+"""Events as bare Avro bodies of the product's schema."""
+
+import io
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import fastavro
+
+import bridge
+from bridge.demo.events import Event
+
+
+def schema_text(*, hashed: bool = False) -> str:
+    """The schema of events, as it is published: in a wheel beside the code, in a checkout in schemas/."""
+    name = "hashed_segment_membership.avsc" if hashed else "segment_membership.avsc"
+    packed = files(bridge) / "schemas" / name
+    loose = Path(bridge.__file__).parents[1] / "schemas" / name
+    return (packed if packed.is_file() else loose).read_text(encoding="utf-8")
+
+
+def encode(events: Iterable[Event], schema: Path) -> Iterator[bytes]:
+    """The body of each event; one that is to be undecodable lacks its last byte."""
+    parsed = fastavro.schema.load_schema(str(schema))
+    for event in events:
+        body = io.BytesIO()
+        fastavro.schemaless_writer(body, parsed, _record(event))
+        text = body.getvalue()
+        yield text[:-1] if event.refused == "undecodable" else text
+
+
+def _record(event: Event) -> dict[str, object]:
+    return {
+        "user_id": event.user_id,
+        "mobile": event.mobile,
+        "remove_all": event.remove_all,
+        "segments": [{"segment_id": segment, "timestamp": at} for segment, at in event.segments],
+        "event_time": event.event_time,
+    }

@@ -1,0 +1,177 @@
+"""`s2s-bridge check --connect`: each thing outside is asked, and each is a line."""
+
+import re
+
+import pytest
+
+from tests.parts.bridging import Bridge, account, configuration, stream
+from tests.parts.waiting import free_port
+
+pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
+
+
+@pytest.fixture
+def bridge(kafka, sshd, tmp_path):
+    """A good configuration of one stream."""
+    if not _exists(kafka, "connect.one"):
+        kafka.create_topic("connect.one", 2)
+    return Bridge(tmp_path, configuration(kafka, sshd, tmp_path, [stream("connect.one")]))
+
+
+def _exists(kafka, topic):
+    return topic in kafka.admin().list_topics(timeout=10).topics
+
+
+def found(bridge):
+    """Exit code, and the lines of stdout and stderr."""
+    bridge.write()
+    done = bridge.call("check", "--connect")
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def line_of(path, lines):
+    """The one line under this path of the configuration."""
+    (line,) = [line for line in lines if line.startswith(f"{path}: ")]
+    return line
+
+
+def test_all_is_well(bridge, kafka, sshd, registry, tmp_path):
+    """A line each for Kafka, topic, registry and account; exit 0; nothing consumed, uploaded or made."""
+    bridge.config["schema_registry"] = {"url": registry.url}
+    code, out, err = found(bridge)
+    assert (code, err) == (0, [])
+    assert out[0] == "configuration is good: 1 account, 1 stream"
+    assert re.match(r"kafka.bootstrap_servers: ok: Kafka answers, 1 broker, \d+ topics$", out[1])
+    assert out[2] == "streams[0].topics[0]: ok: topic connect.one, 2 partitions"
+    assert out[3] == f"schema_registry: ok: the schema registry at {registry.url} answers"
+    assert line_of("accounts[0].sftp", out).startswith(f"accounts[0].sftp: ok: logged in at 127.0.0.1:{sshd.port}")
+    assert len(out) == 5
+    assert len(registry.requests) == 1
+    assert sshd.files() == []
+    groups = kafka.admin().list_consumer_groups().result(10).valid
+    assert bridge.config["kafka"]["group_id"] not in [group.group_id for group in groups]
+    assert not (tmp_path / "spool").exists()
+
+
+def test_without_connect_nothing_is_asked(bridge):
+    """A configuration whose servers do not exist is good by itself."""
+    bridge.config["kafka"]["bootstrap_servers"] = f"127.0.0.1:{free_port()}"
+    bridge.write()
+    done = bridge.call("check")
+    assert (done.returncode, done.stdout) == (0, "configuration is good: 1 account, 1 stream\n")
+
+
+def test_nothing_answers(bridge, registry, sshd):
+    """Kafka, registry and SFTP server are stopped: each is tried and is a line with its address; exit 1."""
+    registry.stop()
+    sshd.stop()
+    address = f"127.0.0.1:{free_port()}"
+    bridge.config["kafka"]["bootstrap_servers"] = address
+    bridge.config["schema_registry"] = {"url": registry.url}
+    code, out, err = found(bridge)
+    assert (code, len(out), len(err)) == (1, 1, 3)
+    broker = line_of("kafka.bootstrap_servers", err)
+    assert "no broker answers" in broker
+    assert f"{address}/bootstrap: Connect to" in broker
+    assert registry.url in line_of("schema_registry", err)
+    assert str(sshd.port) in line_of("accounts[0].sftp", err)
+
+
+def test_every_account_is_tried(bridge, sshd):
+    """An account whose server does not answer hides nothing of the next one."""
+    dead = account(sshd, "dead")
+    dead["sftp"]["port"] = free_port()
+    bridge.config["accounts"].insert(0, dead)
+    code, out, err = found(bridge)
+    assert code == 1
+    assert len(err) == 1
+    assert line_of("accounts[0].sftp", err)
+    assert "ok" in line_of("accounts[1].sftp", out)
+
+
+def test_topics_that_are_not_there(bridge):
+    """A name without a topic, and an expression that matches none, are faults; the stream beside is good."""
+    missing, nothing = stream("connect.missing"), stream("connect.none", topics=[r"^connect\.nowhere-.*"])
+    bridge.config["streams"] += [missing, nothing]
+    bridge.config["dead_letters"] = {"topic": "connect.dead"}
+    code, out, err = found(bridge)
+    assert code == 2
+    assert "ok" in line_of("streams[0].topics[0]", out)
+    assert "no topic connect.missing" in line_of("streams[1].topics[0]", err)
+    assert "matches no topic" in line_of("streams[2].topics[0]", err)
+    assert "no topic connect.dead" in line_of("dead_letters.topic", err)
+    assert len(err) == 3
+
+
+def test_a_topic_of_two_streams(bridge, kafka):
+    """Two expressions that match one topic of the broker: a fault that names topic and streams."""
+    kafka.create_topic("connect.both-eu")
+    first = stream("connect.first", topics=[r"^connect\.both-.*"])
+    second = stream("connect.second", topics=[r"^connect\.[a-z]+-eu$"])
+    bridge.config["streams"] += [first, second]
+    code, out, err = found(bridge)
+    assert code == 2
+    assert line_of("streams[1].topics[0]", out).endswith(r"^connect\.both-.* matches 1: connect.both-eu")
+    (line,) = err
+    assert line.startswith("streams[2].topics: connect.both-eu is matched by streams[1] too;")
+
+
+def test_sftp_refusals_are_faults(bridge, sshd, tmp_path):
+    """A foreign host key, a key that is not known there, a folder that is not there: what is wrong; exit 2."""
+    other = tmp_path / "other_key"
+    other.write_bytes((sshd.base / "ssh_host_ed25519_key").read_bytes())
+    other.chmod(0o600)
+    for name, change in {
+        "host": {"host_key": sshd.host_key},
+        "key": {"private_key_file": str(other)},
+        "folder": {"directory": "nowhere"},
+    }.items():
+        one = account(sshd, name)
+        one["sftp"] |= change | {"host": {"host": "127.0.0.1", "key": "localhost", "folder": "127.1"}[name]}
+        bridge.config["accounts"].append(one)
+    del bridge.config["accounts"][0]
+    bridge.config["streams"][0]["account"] = "host"
+    bridge.config["accounts"][0]["sftp"]["host_key"] = f"ssh-ed25519 {_other_key(sshd)}"
+    code, out, err = found(bridge)
+    assert code == 2
+    assert "host key" in line_of("accounts[0].sftp", err)
+    assert "refuse" in line_of("accounts[1].sftp", err)
+    assert "sftp.directory does not exist" in line_of("accounts[2].sftp", err)
+    assert len(err) == 3
+
+
+def _other_key(sshd):
+    """A public key that is not the server's."""
+    return (sshd.base / "client_key.pub").read_text().split()[1]
+
+
+def test_a_registry_that_is_none(bridge, sshd, registry):
+    """What answers at the address without speaking its protocol, or refuses us, is a fault; exit 2."""
+    registry.answer = lambda _: (401, {"error_code": 401, "message": "Unauthorized"})
+    bridge.config["schema_registry"] = {"url": registry.url}
+    code, _, err = found(bridge)
+    assert (code, len(err)) == (2, 1)
+    assert "refused the log-in" in line_of("schema_registry", err)
+    registry.answer = lambda _: (500, {"error_code": 50001, "message": "down"})
+    code, _, err = found(bridge)
+    assert code == 1
+    assert "HTTP 500" in line_of("schema_registry", err)
+
+
+def test_a_client_property_that_does_not_exist(bridge):
+    """Kafka's client refuses it: a fault that names it; the others are tried all the same."""
+    bridge.config["kafka"]["properties"] = {"sasl.mechanismus": "PLAIN"}
+    code, out, err = found(bridge)
+    assert code == 2
+    assert "sasl.mechanismus" in line_of("kafka.properties", err)
+    assert "ok" in line_of("accounts[0].sftp", out)
+
+
+def test_no_secret_is_told(bridge, tmp_path):
+    """A secret property whose value Kafka's client dislikes is a fault that does not quote it."""
+    (tmp_path / "secret").write_text("hunter2\n")
+    bridge.config["kafka"]["secret_properties"] = {"security.protocol": str(tmp_path / "secret")}
+    code, out, err = found(bridge)
+    assert code == 2
+    assert line_of("kafka.properties", err)
+    assert "hunter2" not in "\n".join(out + err)

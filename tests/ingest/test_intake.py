@@ -1,0 +1,113 @@
+"""From messages to rows, on messages of librdkafka's own broker."""
+
+import sys
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from bridge.ingest.decode import decoder_for
+from bridge.ingest.intake import Intake, pieces
+from bridge.ingest.partition import Partition
+from bridge.ingest.window import Window
+from tests.parts import events as made
+from tests.parts.collecting import NOW, MockBroker, stream
+
+
+@pytest.fixture(scope="module")
+def messages():
+    """40,000 messages of two topics, every tenth of the second one a tombstone."""
+    broker = MockBroker()
+    load = made.Load(events=20_000, users=5_000, start=NOW - made.DAY, remove_alls=0.0)
+    encode = made.avro(made.schema())
+    values = [encode(event) for event in made.make(load, seed=1)]
+    broker.produce("clean", [(number % 4, b"k", value) for number, value in enumerate(values)])
+    broker.produce(
+        "holes", [(number % 4, b"k", value if number % 10 else None) for number, value in enumerate(values)]
+    )
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "g", "log_level": 0})
+    consumer.assign([TopicPartition(topic, number, 0) for topic in ("clean", "holes") for number in range(4)])
+    found = []
+    while len(found) < 40_000:
+        found += consumer.consume(40_000, 1)
+    consumer.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def intake(tmp_path_factory):
+    path = tmp_path_factory.mktemp("schema") / "writer.avsc"
+    path.write_text((made.SCHEMAS / "segment_membership.avsc").read_text())
+    acme = stream(topics=("clean", "holes"), format="avro", schema=path)
+    return Intake(acme, decoder_for(acme, None))
+
+
+def of_topic(messages, topic):
+    return [message for message in messages if message.topic() == topic]
+
+
+def test_batches_come_apart_by_topic(messages):
+    """Each message is in the piece of its topic, in its order; next offsets are behind the last of each."""
+    clean, holes = pieces(messages, NOW)
+    assert (clean.topic, holes.topic) == ("clean", "holes")
+    for piece in (clean, holes):
+        assert list(piece.messages) == of_topic(messages, piece.topic)
+        assert piece.next_offsets == {Partition(piece.topic, number): 5_000 for number in range(4)}
+
+
+def test_rows_have_their_events_place(messages, intake):
+    """Each row carries the partition and offset of its own event, tombstones between or not."""
+    for topic, tombstones in (("clean", 0), ("holes", 2_000)):
+        (piece,) = pieces(of_topic(messages, topic), NOW)
+        found = intake.read(piece, 7)
+        assert (found.tombstones, found.refused) == (tombstones, [])
+        there = {
+            (message.partition(), message.offset())
+            for message in piece.messages
+            if message.value() is not None
+        }
+        rows = [frame.select("partition", "offset").rows() for frame in found.shards.values()]
+        assert {place for some in rows for place in some} == there
+        assert {source for frame in found.shards.values() for source in frame["source"]} == {7}
+
+
+def test_partitions_taken_away(messages):
+    """Without a partition's messages the others stay as they were."""
+    piece, other = pieces(messages, NOW)
+    gone = frozenset({Partition("clean", 1), Partition("clean", 3)})
+    assert piece.without(gone).next_offsets == {Partition("clean", number): 5_000 for number in (0, 2)}
+    assert other.without(gone).next_offsets == other.next_offsets
+
+
+def calls(work):
+    """How many functions written in Python are called."""
+    count = 0
+
+    def profile(_frame, event, _argument):
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_no_python_call_for_an_event(messages, intake):
+    """From 10,000 to 20,000 clean events the number of Python calls does not grow."""
+
+    def take(batch):
+        window = Window()
+        for piece in pieces(batch, NOW):
+            found = intake.read(piece, 7)
+            assert not found.refused
+            for audience, frame in found.shards.items():
+                window.add(audience, frame, read_at=NOW)
+            for at, offset in piece.next_offsets.items():
+                window.add_position(*at, offset, read_at=NOW)
+
+    clean = of_topic(messages, "clean")
+    take(clean[:1_000])
+    few, many = (calls(lambda size=size: take(clean[:size])) for size in (10_000, 20_000))
+    assert many == few

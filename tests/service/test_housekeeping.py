@@ -1,0 +1,203 @@
+"""A spool that fills up: history goes first, then the fullest account's streams wait; nothing else is lost."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.clock import DAY, HOUR, MINUTE
+from bridge.config import Config, Stream
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.records import Progress
+from bridge.service.housekeeping import Housekeeping
+from bridge.service.pressure import CROWDED, RELIEVED, excess, paused_streams
+from bridge.spool.spool import Spool
+from tests.parts.audiences import DISPLAY
+from tests.parts.clocks import HandClock
+from tests.parts.delivering import START
+from tests.parts.spools import position, seal
+
+OTHER = replace(DISPLAY, account="b")
+DEVICES = replace(DISPLAY, account="c", mobile=True)
+
+
+def stream(name, account):
+    return Stream(name=name, topics=[name], account=account, format="json", segment_namespace="ep")
+
+
+STREAMS = (
+    stream("first", "a"),
+    stream("second", "b"),
+    stream("both", {"display": "b", "mobile": "c"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "usage", "paused"),
+    [
+        ({"a": 80, "b": 9}, 89, set()),
+        ({"a": 80, "b": 10}, 90, {"first"}),
+        ({"a": 10, "b": 80}, 90, {"second", "both"}),
+        ({"a": 10, "c": 80}, 99, {"both"}),
+        ({"a": 80, "b": 20}, 100, {"first", "second", "both"}),
+        ({}, 95, {"first", "second", "both"}),
+    ],
+)
+def test_who_waits(held, usage, paused):
+    """From nine tenths on those who feed the fullest account; at the bound, or where nobody holds, all."""
+    assert paused_streams(STREAMS, held, usage, 100) == paused
+
+
+def test_how_much_history_goes():
+    """None below nine tenths; from there on as much as brings the spool down to eight."""
+    assert (CROWDED, RELIEVED) == (0.9, 0.8)
+    assert [excess(usage, 1000) for usage in (0, 899, 900, 1300)] == [0, 0, 100, 500]
+
+
+class House:
+    """A spool that holds runs of two accounts, its ledger and its housekeeping."""
+
+    def __init__(self, directory, max_bytes):
+        self.clock = HandClock(START)
+        self.spool = Spool.open(directory / "spool", clock=self.clock)
+        self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
+        account = {"agency": "A", "partner": "P", "sftp": {"host": "h", "username": "u"}}
+        self.usages = []
+        self.beats = []
+        self.housekeeping = Housekeeping(
+            config=Config(
+                kafka={"bootstrap_servers": "localhost:9092"},
+                spool={"directory": directory / "spool", "max_bytes": max_bytes},
+                accounts=[account | {"name": name} for name in "abc"],
+                streams=STREAMS,
+                dead_letters={},
+            ),
+            spool=self.spool,
+            ledger=self.ledger,
+            clock=self.clock,
+            spool_bytes=self.usages.append,
+            beat=self.beats.append,
+        )
+
+    def seal(self, audience, rows=200, event_time=5, **more):
+        window = {audience: [(user, 1, 0, event_time, 0, 0, user) for user in range(1, rows)]}
+        return seal(self.spool, window, now=self.clock.now(), **more)
+
+    def deliver(self, audience):
+        """All there is of the audience is delivered."""
+        newest = max(run.number for run in self.spool.runs())
+        progress = Progress(start="", stop=None, run=newest, newest_event_time=5, removals_only=False)
+        self.ledger.skip(audience, progress)
+
+    def numbers(self):
+        return [run.number for run in self.spool.runs()]
+
+
+@pytest.fixture
+def size(tmp_path):
+    """Bytes of a run of `House.seal`."""
+    return House(tmp_path / "measured", 1_000_000).seal(DISPLAY).size
+
+
+def test_history_goes_before_anybody_waits(tmp_path, size):
+    """Delivered runs go, oldest first, no more than needed; their horizon is noted; nobody is paused."""
+    house = House(tmp_path, 10 * size)
+    for event_time in range(1, 11):
+        house.seal(DISPLAY, event_time=event_time)
+    house.deliver(DISPLAY)
+    house.housekeeping.step()
+    gone = 10 - len(house.numbers())
+    assert house.numbers() == list(range(gone + 1, 11))
+    assert house.ledger.audience(DISPLAY).horizon == gone
+    assert house.housekeeping.full_streams == frozenset()
+    assert house.usages[-1] == house.spool.usage()
+    assert house.spool.usage() <= 8 * size < house.spool.usage() + 1.1 * size
+
+
+def test_what_is_not_delivered_never_goes(tmp_path, size):
+    """A full spool of undelivered runs keeps them all; those who fill it wait, at the bound everybody."""
+    house = House(tmp_path, 10 * size)
+    for _ in range(2):
+        house.seal(OTHER)
+    for _ in range(7):
+        house.seal(DISPLAY)
+    house.housekeeping.step()
+    assert house.housekeeping.full_streams == {"first"}
+    house.seal(OTHER)
+    house.housekeeping.step()
+    assert house.housekeeping.full_streams == {"first", "second", "both"}
+    assert house.numbers() == list(range(1, 11))
+    assert house.ledger.audience(DISPLAY).horizon is None
+
+
+def test_what_is_partly_delivered_never_goes(tmp_path, size):
+    """A run of which some users still wait for their part is no history."""
+    house = House(tmp_path, size)
+    run = house.seal(DISPLAY)
+    part = Progress(
+        start="", stop=f"{40:016x}{80:016x}", run=run.number, newest_event_time=5, removals_only=False
+    )
+    house.ledger.skip(DISPLAY, part)
+    house.housekeeping.step()
+    assert house.numbers() == [1]
+    assert house.housekeeping.full_streams
+
+
+def test_once_delivered_everybody_goes_on(tmp_path, size):
+    """What was pressed out by delivery makes room at the next look."""
+    house = House(tmp_path, 10 * size)
+    for _ in range(10):
+        house.seal(DISPLAY)
+    house.housekeeping.step()
+    assert house.housekeeping.full_streams
+    house.deliver(DISPLAY)
+    house.housekeeping.step()
+    assert house.housekeeping.full_streams == frozenset()
+    assert house.spool.usage() <= 8 * size
+
+
+def test_history_older_than_the_retention_goes_without_pressure(tmp_path, size):
+    """After seven days; the newest run of a partition keeps its positions."""
+    house = House(tmp_path, 1000 * size)
+    house.seal(DISPLAY, event_time=1)
+    house.seal(DISPLAY, event_time=2, positions=[position(next_offset=9)])
+    house.deliver(DISPLAY)
+    house.clock.move(7 * DAY)
+    house.housekeeping.step()
+    assert house.numbers() == [1, 2]
+    house.clock.move(MINUTE)
+    house.housekeeping.step()
+    assert house.numbers() == [2]
+    assert house.spool.runs()[0].audiences == {}
+    assert [at.next_offset for at in house.spool.positions().values()] == [9]
+    assert house.ledger.audience(DISPLAY).horizon == 2
+
+
+def test_an_hours_wait_is_a_few_runs(tmp_path, size):
+    """Undelivered neighbours are merged once they have settled; not one row is lost."""
+    house = House(tmp_path, 1000 * size)
+    for _ in range(60):
+        house.seal(DISPLAY, rows=20)
+        house.clock.move(MINUTE)
+        house.housekeeping.step()
+    house.clock.move(HOUR)
+    for _ in range(20):
+        house.housekeeping.step()
+    assert len(house.numbers()) < 16
+    assert sum(len(run.read(DISPLAY)) for run in house.spool.runs()) >= 19
+    assert {user for run in house.spool.runs() for user in run.read(DISPLAY)["lo"]} == set(range(1, 20))
+
+
+def test_a_damaged_run_stops_the_merging_alone(tmp_path, size):
+    """Retiring and the pressure go on; whoever delivers the run tells of the damage."""
+    house = House(tmp_path, 20 * size)
+    runs = [house.seal(DISPLAY) for _ in range(17)]
+    content = bytearray(runs[0].path.read_bytes())
+    content[20] ^= 1
+    runs[0].path.write_bytes(content)
+    house.clock.move(HOUR)
+    house.housekeeping.step()
+    house.seal(OTHER)
+    house.seal(OTHER)
+    house.housekeeping.step()
+    assert house.housekeeping.full_streams == {"first"}
+    assert len(house.numbers()) == 19
