@@ -14,12 +14,13 @@ from bridge.cli.demo_progress import progress
 from bridge.cli.demo_report import report
 from bridge.cli.run import stopped_by_signals
 from bridge.clock import SystemClock
+from bridge.demo.outcome import Outcome
 from bridge.demo.site import Site
-from bridge.errors import UsageError
+from bridge.errors import BridgeError, UsageError
 
 INTERRUPTED = 130
 
-WIDTH = 110
+WIDTH = 150
 """Columns where there is no terminal that has a width."""
 
 Directory = Annotated[
@@ -41,22 +42,28 @@ def demo(directory: Directory = None, events: Events = 20_000, seed: Seed = 1) -
     """The whole way with nothing outside: a broker and an SFTP server in the process, on accelerated time."""
     parts = _parts()
     where = directory or Path(tempfile.mkdtemp(prefix="s2s-bridge-demo-"))
-    kept = directory is not None
     console = Console(width=None if Console().is_terminal else WIDTH, highlight=False)
+    site = Site(where)
     try:
-        run = parts.Demo(Site(where), events=events, seed=seed, now=SystemClock().now())
+        run = parts.Demo(site, events=events, seed=seed, now=SystemClock().now())
+        print(parts.story(events), end="\n\n", flush=True)
         with progress(console) as tell:
             outcome = run.run(stopped_by_signals(), tell)
-        if outcome is None:
-            console.print("Stopped before all was delivered: there is nothing to compare.")
-            raise typer.Exit(INTERRUPTED)
-        kept = kept or not outcome.good
-        report(console, outcome, where if kept else None)
-        if not outcome.good:
-            raise typer.Exit(1)
-    finally:
-        if not kept:
-            shutil.rmtree(where, ignore_errors=True)
+    except BridgeError as error:
+        raise BridgeError(f"{error}; the log is {site.log}") from error
+    if outcome is None:
+        print("Stopped before all was delivered: there is nothing to compare.")
+    else:
+        report(console, outcome, None if directory is None and outcome.good else where)
+    if directory is None and (outcome is None or outcome.good):
+        shutil.rmtree(where, ignore_errors=True)
+    raise typer.Exit(_code(outcome))
+
+
+def _code(outcome: Outcome | None) -> int:
+    if outcome is None:
+        return INTERRUPTED
+    return 0 if outcome.good else 1
 
 
 def _parts() -> ModuleType:

@@ -26,7 +26,7 @@ OFTEN = 30 * MINUTE
 @contextmanager
 def progress(console: Console) -> Iterator[Tell]:
     """What to tell of each look, as long as the block runs."""
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield Lines(console).tell
         return
     with Live(console=console, transient=True, auto_refresh=False) as live:
@@ -53,10 +53,9 @@ class Lines:
             self._print(file.at, f"arrived: {_file(file)}")
         self._files = len(look.files)
         hour = look.now // HOUR
-        if _waits_for_slot(look) and hour != self._full_hour:
-            self._full_hour = hour
-            self._print(look.now, waits_for(look))
-        if look.now >= self._due:
+        full = _waits_for_slot(look) and hour != self._full_hour
+        if full or look.now >= self._due:
+            self._full_hour = hour if full else self._full_hour
             self._due = look.now + OFTEN
             self._print(look.now, f"{look.read:,} of {look.events:,} events read; {waits_for(look)}")
 
@@ -92,7 +91,9 @@ def waits_for(look: Look) -> str:
 
 
 def _waits_for_slot(look: Look) -> bool:
-    return look.read > 0 and look.pending > 0 and look.slots_left == 0
+    """The bridge tells of the slots only when it looks, which it does not right after a new hour."""
+    arrived = any(file.at // HOUR == look.now // HOUR for file in look.files)
+    return look.pending > 0 and look.slots_left == 0 and arrived
 
 
 def _next_hour(at: int) -> int:
@@ -102,7 +103,9 @@ def _next_hour(at: int) -> int:
 def _bar(look: Look) -> Table:
     line = Table.grid(padding=(0, 1))
     line.add_row(
-        ProgressBar(total=look.events, completed=look.read, width=40),
+        ProgressBar(
+            total=look.events, completed=look.read, width=40, complete_style="cyan", finished_style="cyan"
+        ),
         Text(f"{look.read:,} of {look.events:,} events"),
     )
     return line

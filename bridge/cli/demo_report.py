@@ -26,8 +26,9 @@ def report(console: Console, outcome: Outcome, kept: Path | None) -> None:
         kept: Where everything lies; None: nowhere.
     """
     console.print(_table(outcome.files), Text())
-    for line in [*_first_lines(outcome.files), "", *_verdict(outcome), "", *_where(outcome, kept)]:
-        console.print(line, soft_wrap=isinstance(line, str), markup=False)
+    console.print(*_first_lines(outcome.files), Text(), sep="\n")
+    console.print(*_verdict(outcome), Text(), sep="\n")
+    console.print(*_where(outcome, kept), sep="\n", soft_wrap=True)
 
 
 def _table(files: tuple[File, ...]) -> Table:
@@ -48,7 +49,7 @@ def _first_lines(files: tuple[File, ...]) -> Iterator[Text]:
     file = files[0]
     yield Text(f"{file.name} begins", "bold")
     for line in file.text.lines[:FIRST_LINES]:
-        yield Text(f"  {line}", "dim", no_wrap=True, overflow="ellipsis")
+        yield Text(f"  {line}".rstrip(), "dim", no_wrap=True, overflow="ellipsis")
     yield Text(f"  … and {len(file.text.lines) - FIRST_LINES:,} more lines", "dim")
 
 
@@ -82,11 +83,11 @@ def _judged(good: bool, said: str, *details: str) -> Text:
     return text
 
 
-def _where(outcome: Outcome, kept: Path | None) -> Iterator[str]:
+def _where(outcome: Outcome, kept: Path | None) -> Iterator[Text]:
     if kept is None:
-        yield "It was all in a temporary directory, which is gone; --directory D keeps it."
+        yield Text("It was all in a temporary directory, which is gone; --directory D keeps it.")
         return
-    yield f"All of it is in {kept}: bridge.yaml, bridge.log, spool, server. To look on:"
-    yield f"  s2s-bridge status --config {kept / 'bridge.yaml'}"
+    yield Text(f"All of it is in {kept}: bridge.yaml, bridge.log, spool, server. To look on:")
+    yield Text(f"  s2s-bridge status --config {kept / 'bridge.yaml'}")
     if outcome.files:
-        yield f"  s2s-bridge file show {kept / 'server' / outcome.files[0].name}"
+        yield Text(f"  s2s-bridge file show {kept / 'server' / outcome.files[0].name}")

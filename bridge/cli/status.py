@@ -28,6 +28,9 @@ PIPE_WIDTH = 400
 SHORT, SPENT = 0.8, 1.0
 """Parts of a quota from which on it is yellow, and red."""
 
+WRAPPED = {"audience", "why"}
+"""Columns that give way in a narrow window; names of files never do, so that they can be copied."""
+
 COLOURS = {FileState.BUILT: "yellow", FileState.UPLOADING: "yellow", FileState.FAILED: "red"}
 
 
@@ -74,7 +77,13 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         number = column.endswith("+")
-        table.add_column(column.rstrip("+"), justify="right" if number else "left", header_style="dim")
+        table.add_column(
+            column.rstrip("+"),
+            justify="right" if number else "left",
+            header_style="dim",
+            overflow="fold",
+            no_wrap=column not in WRAPPED,
+        )
     return table
 
 
@@ -145,7 +154,7 @@ def _unfinished(files: list[FileStatus]) -> Table:
 def _files(found: Status) -> Table:
     shown = found.files[:NEWEST]
     title = "Files" if len(shown) == len(found.files) else f"Files: the newest {len(shown)}"
-    table = _table(title, "name", "audience", "state", "uploaded", "memberships+", "lines+", "size+")
+    table = _table(title, "name", "audience", "state", "uploaded", "memberships+", "size+")
     for status in shown:
         file = status.file
         table.add_row(
@@ -154,7 +163,6 @@ def _files(found: Status) -> Table:
             _state(file.state),
             "" if file.uploaded_at is None else _time(file.uploaded_at),
             f"{file.memberships:,}",
-            f"{file.lines:,}",
             format_size(file.bytes),
         )
     return table

@@ -14,6 +14,7 @@ from random import Random
 import structlog
 
 from bridge.audience.audience import Audience
+from bridge.backoff import Backoff
 from bridge.clock import HOUR, MINUTE, SECOND, Clock
 from bridge.config import Account
 from bridge.deliver.file_state import FileState
@@ -24,7 +25,6 @@ from bridge.deliver.records import FileRecord, Outcome, TriedFile
 from bridge.deliver.remote import Outcome as RemoteOutcome
 from bridge.deliver.remote import Receipt, Remote, UploadFailed, UploadStage
 from bridge.deliver.schedule import Unfinished, retry_at
-from bridge.pausing import Attempt as Reaching
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Uploads:
         self._remote = remote
         self._clock = clock
         self._observer = observer
-        self._reaching = Reaching(first=2 * SECOND, longest=2 * MINUTE)
+        self._reaching = Backoff(first=2 * SECOND, longest=2 * MINUTE)
 
     @property
     def paused_until(self) -> int:

@@ -8,7 +8,7 @@ PAUSE = 0.05
 
 
 class AcceleratedClock:
-    """Starts at `start` (epoch ms) at the pace of real time; from `hurry` on it runs `factor` times as fast."""
+    """Starts at `start` (epoch ms) at the pace of real time; told to hurry, it is `factor` times as fast."""
 
     def __init__(self, *, start: int, factor: int) -> None:
         self._factor = factor

@@ -4,7 +4,6 @@ It keeps what it is sent in memory (of a partition 5 MiB), knows consumer groups
 cluster and topics.
 """
 
-import logging
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaException, Producer
@@ -19,14 +18,11 @@ class Broker:
     """Lives as long as this object does."""
 
     def __init__(self) -> None:
-        quiet = logging.Logger("demo-broker")
-        quiet.addHandler(logging.NullHandler())
         settings: dict[str, object] = {
             "bootstrap.servers": "localhost",  # of no effect: the mock cluster takes its place
             "test.mock.num.brokers": 1,
             "linger.ms": 5,
             "log_level": 0,
-            "logger": quiet,
         }
         self._producer = Producer(settings)
         self.address = self._address()

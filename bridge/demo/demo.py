@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Event as Signal
 
 from bridge.audience.audience_file import check
-from bridge.clock import HOUR, MINUTE
+from bridge.clock import HOUR, MINUTE, SECOND
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences, pending
@@ -26,14 +26,26 @@ from bridge.service.service import Service
 from bridge.service.wiring import over_sftp
 from bridge.spool.spool import Spool
 
-FACTOR = 720
-"""An hour in five seconds."""
+FACTOR = 900
+"""An hour in four seconds."""
 
 SPAN = 2 * HOUR
 """How long events are sent."""
 
+TURN = SECOND // 20
+"""Between two looks, ms at the least."""
+
 EARLIER = 6 * HOUR
 """The demo plays so long ago, so that at its end nothing lies in the future."""
+
+
+def story(events: int) -> str:
+    """What is about to be seen."""
+    return (
+        f"{events:,} made-up events of a global and two private clients, display and mobile, "
+        f"sent within {SPAN // HOUR} hours.\n"
+        f"The server takes {FILES_PER_HOUR} files an hour. An hour passes in {HOUR // FACTOR // SECOND} seconds."
+    )
 
 
 class Demo:
@@ -98,7 +110,7 @@ class Demo:
             tell(look)
             if self._feed.done and self._delivered():
                 return True
-            self._clock.wait(stop, MINUTE)
+            self._clock.wait(stop, TURN)
         return False
 
     def _look(self, service: Service) -> Look:

@@ -81,6 +81,7 @@ def make(count: int, seed: int, *, start: int, span: int) -> list[Event]:
     events = [_event(dice, users, at, start + span) for at in times]
     for number, at in enumerate(dice.sample(range(len(events)), max(len(REFUSED), count // 1_000))):
         events[at] = spoilt(events[at], REFUSED[number % len(REFUSED)])
+    events[0] = replace(events[0], sent_at=start)
     again = dice.sample(events, copies)
     events += [replace(event, sent_at=dice.randint(event.sent_at, start + span)) for event in again]
     return sorted(events, key=lambda event: event.sent_at)

@@ -68,7 +68,7 @@ def of_files(texts: Iterable[AudienceText]) -> dict[Membership, int]:
 
 
 def of_events(events: Iterable[Event]) -> dict[Membership, tuple[int, ...]]:
-    """The same of good events, applied in the order in which they happened; with each timestamp that is right.
+    """The same of good events, applied in the order in which they happened; with every right timestamp.
 
     A 0 (now) that the bridge says again later, behind a remove_all, stands as the time of its event.
     """
@@ -99,9 +99,8 @@ def differences(
 
 
 def _apply(segments: dict[int, int], token: str) -> None:
-    segment, colon, timestamp = token.partition(":")
-    if not colon:
-        assert token == "-1"
+    segment, _, timestamp = token.partition(":")
+    if not timestamp:  # -1 alone
         segments.clear()
     elif timestamp == "-1":
         segments.pop(int(segment), None)

@@ -63,7 +63,7 @@ class Site:
     def configure(self, broker: str, port: int, host_key: str) -> Config:
         """Write the configuration for these two, and load it."""
         settings = {
-            "kafka": {"bootstrap_servers": broker},
+            "kafka": {"bootstrap_servers": broker, "properties": {"log_level": "0"}},
             "spool": {"directory": "spool"},
             "window": {"max_age": "2m"},
             "roll": {"max_age": "30m"},

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.audience.rows import source_rank
+from bridge.backoff import Backoff
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.intake import Intake, Piece, pieces
 from bridge.ingest.partition import Partition
-from bridge.ingest.pausing import Attempt
 from bridge.ingest.positions import Progress
 from bridge.ingest.registry import RegistryUnreachable
 from bridge.ingest.sealing import Sealing
@@ -80,7 +80,7 @@ class _Held:
 
     pieces: list[Piece]
     """In the order they were read."""
-    attempt: Attempt
+    attempt: Backoff
     """When it is tried again."""
 
 
@@ -168,7 +168,7 @@ class Collector:
 
     def _open(self, stop: threading.Event) -> bool:
         """Begin as soon as the source answers; False: stopped before."""
-        attempt, clock = Attempt(), self._parts.clock
+        attempt, clock = Backoff(), self._parts.clock
         while not stop.is_set():
             self._parts.observer.beat(clock.now())
             try:
@@ -225,7 +225,7 @@ class Collector:
             if stream in self._held:
                 self._held[stream].pieces.append(piece)
             elif not self._read(stream, piece):
-                self._held[stream] = _Held([piece], Attempt())
+                self._held[stream] = _Held([piece], Backoff())
                 self._wait_for_registry(stream)
         self._fit_batch(len(batch), size)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bridge.ingest.pausing import Attempt
+from bridge.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ class Commits:
 
     def __init__(self, clock: "Clock") -> None:
         self._clock = clock
-        self._attempt = Attempt()
+        self._attempt = Backoff()
         self._unanswered = 0
         self.wanted: dict[Partition, int] = {}
         """The newest offset to commit of each partition."""
@@ -44,7 +44,7 @@ class Commits:
     def settled(self, offsets: "Mapping[Partition, int]") -> None:
         """These offsets are committed, or need not be any more."""
         self._unanswered -= 1
-        self._attempt = Attempt()
+        self._attempt = Backoff()
         self.wanted = {at: offset for at, offset in self.wanted.items() if offsets.get(at) != offset}
 
     def failed(self) -> None:

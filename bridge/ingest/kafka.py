@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from bridge.backoff import retrying
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.cluster import TIMEOUT, edges
@@ -20,7 +21,6 @@ from bridge.ingest.commits import Commits
 from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
 from bridge.ingest.partition import Partition
 from bridge.ingest.patience import begun
-from bridge.ingest.pausing import retrying
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
 from bridge.ingest.source import Owner, SourceUnavailable

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bridge.backoff import Backoff
 from bridge.errors import BridgeError
 from bridge.ingest.partition import Partition
-from bridge.ingest.pausing import Attempt
 from bridge.spool.disk import SpoolFull
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Sealing:
         self._clock = clock
         self._observer = observer
         self._drained: deque[_Drained] = deque()
-        self._refused = Attempt()
+        self._refused = Backoff()
 
     @property
     def blocked(self) -> bool:
@@ -131,7 +131,7 @@ class Sealing:
                 _log.warning("seal_failed", reason=str(failure), attempt=self._refused.count)
                 break
             self._drained.popleft()
-            self._refused = Attempt()
+            self._refused = Backoff()
             self._source.commit(first.offsets, number)
             self._observer.sealed(number, first.memberships)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from threading import Event
+from threading import Event, Lock
 
 import structlog
 
@@ -12,7 +12,7 @@ from bridge.config import Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences, pending
-from bridge.service.pressure import crowded, excess, paused_streams
+from bridge.service.pressure import excess, paused_streams
 from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
@@ -44,8 +44,10 @@ class Housekeeping:
         self._spool_bytes = spool_bytes
         self._beat = beat
         self._merging = True
+        self._pressing = Lock()
+        self._newest = 0
         self.full_streams: frozenset[str] = frozenset()
-        """Streams for which the spool has no room now; read by the ingest thread."""
+        """Streams for which the spool had no room at the last look."""
 
     def run(self, stop: Event) -> None:
         """Work until stopped.
@@ -58,6 +60,16 @@ class Housekeeping:
             self.step()
             self._clock.wait(stop, LOOK)
 
+    def pressed(self) -> frozenset[str]:
+        """Streams for which the spool has no room now, for the ingest thread to ask at each turn.
+
+        It looks itself after each seal: in a second of waiting for the next look many windows would go by.
+        """
+        runs = self._spool.runs()
+        if runs and runs[-1].number > self._newest:
+            self._press(runs, self._ledger.audiences())
+        return self.full_streams
+
     def step(self) -> None:
         """Look once."""
         runs, states = self._spool.runs(), self._ledger.audiences()
@@ -69,7 +81,7 @@ class Housekeeping:
         except RunDamaged as damage:
             self._merging = False
             log.error("merging_stopped", reason=str(damage))
-        self._press(states)
+        self._press(self._spool.runs(), states)
 
     def _retire(self, runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> None:
         settings = self._config.spool
@@ -100,23 +112,40 @@ class Housekeeping:
             settled_after=2 * self._config.roll.max_age,
             retention=self._config.spool.retention,
         )
-        if numbers:
-            self._spool.merge([run for run in runs if run.number in numbers])
+        chosen = [run for run in runs if run.number in (numbers or ())]
+        room = self._config.spool.max_bytes - self._spool.usage()
+        if chosen and sum(run.size for run in chosen) <= room:  # for a while they are there twice
+            self._spool.merge(chosen)
 
-    def _press(self, states: Mapping[Audience, AudienceState]) -> None:
+    def _press(self, runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> None:
         """Tell how full the spool is, and who has to wait for that."""
-        usage, limit = self._spool.usage(), self._config.spool.max_bytes
-        self._spool_bytes(usage)
-        held = self._held(states) if crowded(usage, limit) else {}
-        full = paused_streams(self._config.streams, held, usage, limit)
-        if full != self.full_streams:
-            log.warning("spool_pressure", bytes=usage, paused_streams=sorted(full))
-        self.full_streams = full
+        max_bytes = self._config.spool.max_bytes
+        with self._pressing:
+            usage = self._spool.usage()
+            self._spool_bytes(usage)
+            held = _held(runs, states)
+            kept = usage if usage >= max_bytes else usage - _history(runs, states)
+            full = paused_streams(self._config.streams, held, kept, max_bytes)
+            if full != self.full_streams:
+                log.warning("spool_pressure", bytes=usage, paused_streams=sorted(full))
+            self.full_streams = full
+            self._newest = max((run.number for run in runs), default=0)
 
-    def _held(self, states: Mapping[Audience, AudienceState]) -> Mapping[str, int]:
-        """Undelivered bytes in the spool, by account."""
-        held, runs = Counter[str](), self._spool.runs()
-        for audience in audiences(runs):
-            waits = pending(audience, states.get(audience, AudienceState()), runs)
-            held[audience.account] += waits.bytes if waits else 0
-        return held
+
+def _held(runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> Counter[str]:
+    """Undelivered bytes by account."""
+    held: Counter[str] = Counter()
+    for audience in audiences(runs):
+        waits = pending(audience, states.get(audience, AudienceState()), runs)
+        held[audience.account] += waits.bytes if waits else 0
+    return held
+
+
+def _history(runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> int:
+    """Delivered bytes, which may go."""
+    return sum(
+        statistics.bytes
+        for run in runs
+        for audience, statistics in run.audiences.items()
+        if states.get(audience, AudienceState()).frontier.lowest >= run.number
+    )

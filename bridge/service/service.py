@@ -78,7 +78,7 @@ class Service:
             held,
             self._outside,
             observer=self.metrics.ingest,
-            full_streams=lambda: housekeeping.full_streams,
+            full_streams=housekeeping.pressed,
             stop=self._stop_ingest,
             until_end=self._until_end,
             adopt=self._adopt,

@@ -373,9 +373,7 @@ def _read_id(path: Path) -> str:
     return stored.id
 
 
-def _numbered(
-    positions: Iterable[Position], number: int, taken: Sequence[pl.DataFrame]
-) -> list[Position]:
+def _numbered(positions: Iterable[Position], number: int, taken: Sequence[pl.DataFrame]) -> list[Position]:
     """The positions as the run's own, each with the smallest `offset` of its `source` and `partition`."""
     first: dict[tuple[int, int], int] = {}
     for source, partition, offset in pl.concat(taken).iter_rows() if taken else ():

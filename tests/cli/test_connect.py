@@ -1,6 +1,7 @@
 """`s2s-bridge check --connect`: each thing outside is asked, and each is a line."""
 
 import re
+import shutil
 
 import pytest
 
@@ -44,7 +45,9 @@ def test_all_is_well(bridge, kafka, sshd, registry, tmp_path):
     assert re.match(r"kafka.bootstrap_servers: ok: Kafka answers, 1 broker, \d+ topics$", out[1])
     assert out[2] == "streams[0].topics[0]: ok: topic connect.one, 2 partitions"
     assert out[3] == f"schema_registry: ok: the schema registry at {registry.url} answers"
-    assert line_of("accounts[0].sftp", out).startswith(f"accounts[0].sftp: ok: logged in at 127.0.0.1:{sshd.port}")
+    assert line_of("accounts[0].sftp", out).startswith(
+        f"accounts[0].sftp: ok: logged in at 127.0.0.1:{sshd.port}"
+    )
     assert len(out) == 5
     assert len(registry.requests) == 1
     assert sshd.files() == []
@@ -117,22 +120,15 @@ def test_a_topic_of_two_streams(bridge, kafka):
 
 
 def test_sftp_refusals_are_faults(bridge, sshd, tmp_path):
-    """A foreign host key, a key that is not known there, a folder that is not there: what is wrong; exit 2."""
-    other = tmp_path / "other_key"
-    other.write_bytes((sshd.base / "ssh_host_ed25519_key").read_bytes())
-    other.chmod(0o600)
-    for name, change in {
-        "host": {"host_key": sshd.host_key},
-        "key": {"private_key_file": str(other)},
-        "folder": {"directory": "nowhere"},
-    }.items():
-        one = account(sshd, name)
-        one["sftp"] |= change | {"host": {"host": "127.0.0.1", "key": "localhost", "folder": "127.1"}[name]}
-        bridge.config["accounts"].append(one)
-    del bridge.config["accounts"][0]
-    bridge.config["streams"][0]["account"] = "host"
-    bridge.config["accounts"][0]["sftp"]["host_key"] = f"ssh-ed25519 {_other_key(sshd)}"
-    code, out, err = found(bridge)
+    """A foreign host key, a key unknown to the server, a folder that is not there: each is told; exit 2."""
+    impostor, stranger, lost = (account(sshd, name) for name in ("default", "stranger", "lost"))
+    impostor["sftp"]["host_key"] = (sshd.base / "client_key.pub").read_text().strip()
+    unknown = tmp_path / "unknown_key"
+    shutil.copy(sshd.base / "ssh_host_ed25519_key", unknown)
+    stranger["sftp"] |= {"private_key_file": str(unknown), "host": "localhost"}
+    lost["sftp"] |= {"directory": "nowhere", "host": "127.1"}  # one host and user would be one quota
+    bridge.config["accounts"] = [impostor, stranger, lost]
+    code, _, err = found(bridge)
     assert code == 2
     assert "host key" in line_of("accounts[0].sftp", err)
     assert "refuse" in line_of("accounts[1].sftp", err)
@@ -140,18 +136,17 @@ def test_sftp_refusals_are_faults(bridge, sshd, tmp_path):
     assert len(err) == 3
 
 
-def _other_key(sshd):
-    """A public key that is not the server's."""
-    return (sshd.base / "client_key.pub").read_text().split()[1]
-
-
-def test_a_registry_that_is_none(bridge, sshd, registry):
-    """What answers at the address without speaking its protocol, or refuses us, is a fault; exit 2."""
+def test_a_registry_that_refuses_or_fails(bridge, registry):
+    """A refused log-in, or another protocol, is a fault; a server's own failure is not: exit 1."""
     registry.answer = lambda _: (401, {"error_code": 401, "message": "Unauthorized"})
     bridge.config["schema_registry"] = {"url": registry.url}
     code, _, err = found(bridge)
     assert (code, len(err)) == (2, 1)
     assert "refused the log-in" in line_of("schema_registry", err)
+    registry.answer = lambda _: (404, {})
+    code, _, err = found(bridge)
+    assert (code, len(err)) == (2, 1)
+    assert "is no schema registry" in line_of("schema_registry", err)
     registry.answer = lambda _: (500, {"error_code": 50001, "message": "down"})
     code, _, err = found(bridge)
     assert code == 1

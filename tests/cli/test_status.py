@@ -43,7 +43,7 @@ class StoppedClock:
     def now(self):
         return NOW
 
-    def wait(self, signal, duration):
+    def wait(self, _signal, _duration):
         raise AssertionError("status waits for nothing")
 
 
@@ -104,7 +104,7 @@ def filled(spool):
 
 
 def test_without_a_spool(path, tmp_path, capsys):
-    """It says so, exits 0 and makes nothing; the JSON has empty lists, and quotas of which nothing is used."""
+    """It says so, exits 0 and makes nothing; the JSON has empty lists, and nothing is used."""
     assert cli.main(["status", "--config", str(path)]) == 0
     out, err = capsys.readouterr()
     assert f"{tmp_path / 'spool'}: no spool yet" in out
@@ -130,7 +130,8 @@ def test_without_a_ledger(config, spool):
     assert not (spool.directory / LEDGER).exists()
 
 
-def test_json(config, filled):
+@pytest.mark.usefixtures("filled")
+def test_json(config):
     """The contract's object, key for key: its names, times in ISO 8601 UTC, null for what is not there."""
     found = gather(config, StoppedClock()).to_json()
     (account,) = found["accounts"]
@@ -140,39 +141,48 @@ def test_json(config, filled):
         "bytes": {"used": 800_000, "limit": 1_000_000, "resets_at": "2026-11-02T00:00:00Z"},
     }
     partner, own = found["audiences"]
-    assert partner.items() >= {
-        "account": "a",
-        "client": None,
-        "mobile": False,
-        "user_namespace": "xx",
-        "segment_namespace": "ep",
-        "pending_memberships": 2,
-        "oldest_pending_seconds": 1200,
-        "due_at": "2026-11-01T12:05:00Z",
-        "horizon": None,
-    }.items()
-    assert own.items() >= {
-        "user_namespace": "mm",
-        "pending_memberships": 1,
-        "oldest_pending_seconds": 300,
-        "horizon": "2026-11-01T11:00:00Z",
-        "delivered_run": 1,
-    }.items()
+    assert (
+        partner.items()
+        >= {
+            "account": "a",
+            "client": None,
+            "mobile": False,
+            "user_namespace": "xx",
+            "segment_namespace": "ep",
+            "pending_memberships": 2,
+            "oldest_pending_seconds": 1200,
+            "due_at": "2026-11-01T12:05:00Z",
+            "horizon": None,
+        }.items()
+    )
+    assert (
+        own.items()
+        >= {
+            "user_namespace": "mm",
+            "pending_memberships": 1,
+            "oldest_pending_seconds": 300,
+            "horizon": "2026-11-01T11:00:00Z",
+            "delivered_run": 1,
+        }.items()
+    )
     assert [file["name"][-19:-7] for file in found["files"]] == ["202611011205", "202611011200"]
     failing, uploaded = found["files"]
     assert (failing["state"], failing["uploaded_at"]) == ("uploading", None)
     assert (failing["attempts"], failing["detail"]) == (1, "sftp x:22: disk full")
-    assert uploaded.items() >= {
-        "account": "a",
-        "client": None,
-        "mobile": False,
-        "state": "uploaded",
-        "bytes": 400_000,
-        "lines": 10,
-        "memberships": 20,
-        "sha256": "ab" * 32,
-        "uploaded_at": "2026-11-01T12:00:01Z",
-    }.items()
+    assert (
+        uploaded.items()
+        >= {
+            "account": "a",
+            "client": None,
+            "mobile": False,
+            "state": "uploaded",
+            "bytes": 400_000,
+            "lines": 10,
+            "memberships": 20,
+            "sha256": "ab" * 32,
+            "uploaded_at": "2026-11-01T12:00:01Z",
+        }.items()
+    )
 
 
 def test_a_closed_quota_counts_as_spent(config, filled):
@@ -184,7 +194,8 @@ def test_a_closed_quota_counts_as_spent(config, filled):
     assert account["closed_until"] == "2026-11-01T13:00:00Z"
 
 
-def test_for_people(path, filled, monkeypatch, capsys):
+@pytest.mark.usefixtures("filled")
+def test_for_people(path, monkeypatch, capsys):
     """Quotas, what waits, why a file is not uploaded, and the files; in a pipe without a colour or a cut."""
     monkeypatch.setattr("bridge.cli.status.SystemClock", StoppedClock)
     assert cli.main(["status", "--config", str(path)]) == 0
@@ -195,7 +206,9 @@ def test_for_people(path, filled, monkeypatch, capsys):
     assert ["a", "(global)/xx:7/ep/display/hashed", "2", "20m", "now", "none"] in lines
     own = "a (global)/mm/ep/display 1 5m in 10m 2026-11-01 11:00:00Z"
     assert own.split() in lines
-    failing = "Agency_Partner_202611011205.log.gz uploading 2026-11-01 12:05:00Z 1 400 kB sftp x:22: disk full"
+    failing = (
+        "Agency_Partner_202611011205.log.gz uploading 2026-11-01 12:05:00Z 1 400 kB sftp x:22: disk full"
+    )
     assert failing.split() in lines
     assert "\x1b" not in out
     assert "…" not in out
