@@ -444,7 +444,7 @@ FAULTY = [
         [("accounts/0/quota/max_file_bytes", 0)],
         "accounts[0].quota.max_file_bytes: must be above 0B; change it",
     ),
-    ([("accounts/0/quota/guard", "30m")], "accounts[0].quota.guard: must be below 30m; change it"),
+    ([("accounts/0/quota/guard", "20m")], "accounts[0].quota.guard: must be below 20m; change it"),
     (
         [("accounts/0/quota/replay_share", 1.01)],
         "accounts[0].quota.replay_share: must be at most 1; change it",
@@ -599,7 +599,7 @@ SOUND = [
     [
         (
             "accounts/0/quota",
-            {"bytes_per_day": "1MB", "max_file_bytes": "4GB", "guard": "29m", "replay_share": 1},
+            {"bytes_per_day": "1MB", "max_file_bytes": "4GB", "guard": "19m", "replay_share": 1},
         )
     ],
     [("accounts/0/quota", {"files_per_hour": 1, "removals_reserve": 0, "replay_share": 0, "guard": "0s"})],

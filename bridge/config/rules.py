@@ -23,9 +23,11 @@ EVENT_FIELDS = (
     "segment_namespace",
     "remove_all",
     "segments",
+    "segment_id",
+    "timestamp",
     "event_time",
 )
-"""Names that `fields` may map (contract.md, Events)."""
+"""Names that `fields` may map (contract.md, Events), those inside `segments` among them."""
 
 OWN_PROPERTIES = frozenset(
     {

@@ -44,7 +44,8 @@ def story(events: int) -> str:
     return (
         f"{events:,} made-up events of a global and two private clients, display and mobile, "
         f"sent within {SPAN // HOUR} hours.\n"
-        f"The server takes {FILES_PER_HOUR} files an hour. An hour passes in {HOUR // FACTOR // SECOND} seconds."
+        f"The server takes {FILES_PER_HOUR} files an hour. "
+        f"An hour passes in {HOUR // FACTOR // SECOND} seconds."
     )
 
 

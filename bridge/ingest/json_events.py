@@ -57,6 +57,7 @@ class JsonEvents:
     def read(self, values: Sequence[bytes], index: Positions) -> Decoded:
         """What becomes of values at these positions."""
         try:
+            b"\n".join(values).decode()  # msgspec skips what it does not know without looking at its UTF-8
             return gather(
                 [self._table(list(map(self._decoder.decode, values)), index)], [], hashed=self._hashed
             )
@@ -69,6 +70,7 @@ class JsonEvents:
         refused: list[Refusal] = []
         for at, value in zip(index.tolist(), values, strict=True):
             try:
+                value.decode()
                 events.append(self._decoder.decode(value))
                 good.append(at)
             except (ValueError, RecursionError) as error:

@@ -59,7 +59,7 @@ def collector(
 ) -> Collector:
     """The ingest thread's work."""
     topics, clock = Topics(config.streams), outside.clock
-    admin = AdminClient({**client_settings(config.kafka)})
+    admin = AdminClient({"log_level": 0, **client_settings(config.kafka)})
     registry = Registry(config.schema_registry, clock) if config.schema_registry else None
     source = KafkaParts(
         settings=consumer_settings(
@@ -130,7 +130,8 @@ def dead_letters(config: Config, spool: Spool) -> DeadLetters:
     """Where refused events go; what a crash left there without its run is removed."""
     settings = config.dead_letters
     if settings.topic is not None:
-        return TopicDeadLetters(Producer(client_settings(config.kafka) | TOPIC_PRODUCER), settings.topic)
+        producer = Producer({"log_level": 0} | client_settings(config.kafka) | TOPIC_PRODUCER)
+        return TopicDeadLetters(producer, settings.topic)
     folder = FolderDeadLetters(settings.directory, spool.temporary_directory)
     newest = max((run.number for run in spool.runs()), default=None)
     if newest is not None:

@@ -1,6 +1,7 @@
 """The demo as its user runs it, and the fold that judges it."""
 
 import gzip
+import io
 import json
 import os
 import re
@@ -8,15 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from bridge.cli.demo_report import report
 from bridge.clock import DAY, HOUR
 from bridge.demo import fold
 from bridge.demo.accelerated import AcceleratedClock
 from bridge.demo.avro import schema_text
 from bridge.demo.events import REFUSED, Event, make
+from bridge.demo.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 START = 1_793_491_500_000
@@ -25,9 +30,9 @@ HEADER += "SegmentNamespace: ep\nMobile: {mobile}\nHashSegments: 0\n\n"
 ANN, BOB = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 
 
-def begin(*arguments: str, code: str = "-m bridge demo", **environ: str) -> subprocess.Popen:
+def begin(*arguments: str, code: tuple[str, str] = ("-m", "bridge"), **environ: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, *code.split(" ", 1 if code.startswith("-c") else -1), *arguments],
+        [sys.executable, *code, "demo", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -45,7 +50,7 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
 
 
 def test_the_whole_way(tmp_path):
-    """Files come of events within the quota, say what the events say, and all of it is where it was asked for."""
+    """Files come of events within the quota, and say what the events say; all is where it was asked for."""
     place = tmp_path / "demo"
     code, out, err = finish(begin("--events", "2000", "--seed", "7", "--directory", str(place)))
     assert (code, err) == (0, "")
@@ -93,8 +98,8 @@ def test_a_directory_in_use_is_refused(tmp_path):
 
 def test_without_the_extra_it_says_what_to_install(tmp_path):
     """No asyncssh: one line that names the extra, exit 2, and no directory is made."""
-    code = "-c import sys; sys.modules['asyncssh'] = None; import bridge.cli; sys.exit(bridge.cli.main())"
-    status, out, err = finish(begin("demo", "--directory", str(tmp_path / "new"), code=code))
+    code = "import sys; sys.modules['asyncssh'] = None; import bridge.cli; sys.exit(bridge.cli.main())"
+    status, out, err = finish(begin("--directory", str(tmp_path / "new"), code=("-c", code)))
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert "pip install 's2s-bridge[demo]'" in err
@@ -180,6 +185,35 @@ def test_a_tampered_file_is_told(tmp_path, last, differences):
     """A membership too few, one too many, and a wrong timestamp are each one difference."""
     found = fold.of_files(arrived(tmp_path, last))
     assert list(fold.differences(found, fold.of_events(EVENTS))) == differences
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    """A difference, a fault, a violation and a refusal too many each make the demo fail, and are printed."""
+    good = Outcome(
+        files=(),
+        memberships=3,
+        users=2,
+        differences=(),
+        faults=(),
+        refused={"undecodable": 1},
+        meant_refused={"undecodable": 1},
+        busiest_hour=4,
+        slots=4,
+        violations=(),
+    )
+    assert good.good
+    for wrong in (
+        {"differences": ("one too many",)},
+        {"faults": ("F:9: not sorted",)},
+        {"violations": ("a fifth file",)},
+        {"refused": {"undecodable": 2}},
+    ):
+        outcome, out = replace(good, **wrong), io.StringIO()
+        report(Console(file=out, width=100), outcome, tmp_path)
+        assert not outcome.good
+        assert out.getvalue().count("✗") == 1
+        assert "Something is wrong" in out.getvalue()
+        assert all(text in out.getvalue() for text in next(iter(wrong.values())) if isinstance(text, str))
 
 
 def test_a_file_knows_what_is_in_it(tmp_path):
