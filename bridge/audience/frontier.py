@@ -37,7 +37,7 @@ class Frontier:
         return max((step for step in self.steps if step.start <= user), key=lambda step: step.start).run
 
     def lowest_of(self, first: str, last: str) -> int:
-        """Every row of a run up to this one is delivered, of the users from `first` to `last`, both included."""
+        """Every row of a run up to this one is delivered, of the users from `first` to `last` inclusive."""
         return min([self.at(first), *(step.run for step in self.steps if first < step.start <= last)])
 
     def advance(self, start: str, stop: str | None, run: int) -> Self:

@@ -46,7 +46,7 @@ def demo(directory: Directory = None, events: Events = 20_000, seed: Seed = 1) -
     site = Site(where)
     try:
         run = parts.Demo(site, events=events, seed=seed, now=SystemClock().now())
-        print(parts.story(events), end="\n\n", flush=True)
+        console.print(parts.story(events), end="\n\n")
         with progress(console) as tell:
             outcome = run.run(stopped_by_signals(), tell)
     except BridgeError as error:

@@ -32,7 +32,7 @@ def report(console: Console, outcome: Outcome, kept: Path | None) -> None:
 
 
 def _table(files: tuple[File, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("file", no_wrap=True)
     table.add_column("audience", no_wrap=True)
     for name in ("time", "bytes", "lines", "memberships"):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -22,14 +21,11 @@ from bridge.units import format_duration, format_size
 NEWEST = 20
 """Files that are shown to people."""
 
-PIPE_WIDTH = 400
-"""Characters a line where nobody's window ends it: wide enough that no cell is broken or cut."""
+WIDTH = 1000
+"""Characters a line may have: no cell is cut or broken, and a narrow window wraps the line by itself."""
 
 SHORT, SPENT = 0.8, 1.0
 """Parts of a quota from which on it is yellow, and red."""
-
-WRAPPED = {"audience", "why"}
-"""Columns that give way in a narrow window; names of files never do, so that they can be copied."""
 
 COLOURS = {FileState.BUILT: "yellow", FileState.UPLOADING: "yellow", FileState.FAILED: "red"}
 
@@ -43,18 +39,9 @@ def status(
     if as_json:
         print(json.dumps(found.to_json()))
         return
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
-    for part in _page(found):
-        if isinstance(part, Table) and not console.is_terminal:
-            _print_plain(console, part)
-        else:
-            console.print(part)
-
-
-def _print_plain(console: Console, table: Table) -> None:
-    """The table without the spaces that fill up its last column."""
+    console = Console(width=WIDTH, highlight=False)
     with console.capture() as capture:
-        console.print(table)
+        console.print(*_page(found), sep="\n")
     print(*(line.rstrip() for line in capture.get().splitlines()), sep="\n")
 
 
@@ -77,13 +64,7 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         number = column.endswith("+")
-        table.add_column(
-            column.rstrip("+"),
-            justify="right" if number else "left",
-            header_style="dim",
-            overflow="fold",
-            no_wrap=column not in WRAPPED,
-        )
+        table.add_column(column.rstrip("+"), justify="right" if number else "left", header_style="dim")
     return table
 
 

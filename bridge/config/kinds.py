@@ -133,7 +133,8 @@ Duration = Annotated[int, bounded(parse_duration), _milliseconds]
 """Milliseconds; 0 too."""
 Wait = Annotated[int, bounded(parse_duration, above="0ms"), _milliseconds]
 """Milliseconds, more than none."""
-Guard = Annotated[int, bounded(parse_duration, below="20m"), _milliseconds]  # a skew may add 5 min on both sides
+# Below half an hour by more than the 5 minutes that a skew may add on each side of a reset.
+Guard = Annotated[int, bounded(parse_duration, below="20m"), _milliseconds]
 """Milliseconds; twice of it must leave room in an hour."""
 Size = Annotated[int, bounded(parse_size, above="0B")]
 """Bytes, more than none."""

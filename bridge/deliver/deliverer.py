@@ -25,7 +25,7 @@ from bridge.deliver.remote import Remote
 from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
 from bridge.deliver.set_aside import SetAside
 from bridge.deliver.uploading import Uploads
-from bridge.deliver.waiting import Pending, audiences, pending
+from bridge.deliver.waiting import Pending, as_waiting, audiences, pending
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
 
@@ -144,7 +144,7 @@ class Deliverer:
                     found[audience] = waits
         self._tell(found, now)
         return [
-            _as_waiting(audience, waits, states.get(audience, AudienceState()))
+            as_waiting(audience, waits, states.get(audience, AudienceState()))
             for audience, waits in found.items()
         ]
 
@@ -282,15 +282,3 @@ class Deliverer:
             age = max(0, now - waits.oldest_read_at) / SECOND
             self._parts.observer.pending(self._name, audience.label, waits.memberships, age)
         self._told = set(found)
-
-
-def _as_waiting(audience: Audience, waits: Pending, state: AudienceState) -> Waiting:
-    return Waiting(
-        audience=audience,
-        memberships=waits.memberships,
-        expected_bytes=int(waits.memberships * state.bytes_per_membership),
-        oldest_read_at=waits.oldest_read_at,
-        served_at=state.served_at,
-        replay=False,
-        has_removals=waits.removals > 0,
-    )

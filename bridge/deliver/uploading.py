@@ -192,7 +192,7 @@ class Uploads:
         )
 
     def _warn_of(self, skew: int) -> None:
-        if abs(skew) > self._account.quota.guard:
+        if abs(skew) > self._account.quota.guard + SECOND:  # it is known to half a second
             log.warning(
                 "server_clock_differs",
                 account=self._account.name,

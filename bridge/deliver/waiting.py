@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
 from bridge.deliver.records import AudienceState
+from bridge.deliver.schedule import Waiting
 from bridge.spool.run import Run
 
 
@@ -46,6 +47,19 @@ def pending(audience: Audience, state: AudienceState, runs: Iterable[Run]) -> Pe
     if not oldest:
         return None
     return Pending(memberships=memberships, removals=removals, bytes=size, oldest_read_at=min(oldest))
+
+
+def as_waiting(audience: Audience, waits: Pending, state: AudienceState) -> Waiting:
+    """What waits, as the schedule sees it."""
+    return Waiting(
+        audience=audience,
+        memberships=waits.memberships,
+        expected_bytes=int(waits.memberships * state.bytes_per_membership),
+        oldest_read_at=waits.oldest_read_at,
+        served_at=state.served_at,
+        replay=False,
+        has_removals=waits.removals > 0,
+    )
 
 
 def audiences(runs: Sequence[Run]) -> set[Audience]:

@@ -15,8 +15,8 @@ from bridge.config import Account, Config, QuotaSettings, RollSettings
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import Usage, closing, counted_since, usage
 from bridge.deliver.records import AudienceState, FileRecord
-from bridge.deliver.schedule import Waiting, due_at
-from bridge.deliver.waiting import audiences, pending
+from bridge.deliver.schedule import due_at
+from bridge.deliver.waiting import as_waiting, audiences, pending
 from bridge.service.opening import LEDGER
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
@@ -168,20 +168,11 @@ def _waiting(
     waits = pending(audience, state, runs)
     if waits is None:
         return None
-    waiting = Waiting(
-        audience=audience,
-        memberships=waits.memberships,
-        expected_bytes=int(waits.memberships * state.bytes_per_membership),
-        oldest_read_at=waits.oldest_read_at,
-        served_at=state.served_at,
-        replay=False,
-        has_removals=waits.removals > 0,
-    )
     return AudienceStatus(
         audience=audience,
         memberships=waits.memberships,
         oldest_read_at=waits.oldest_read_at,
-        due_at=due_at(waiting, roll),
+        due_at=due_at(as_waiting(audience, waits, state), roll),
         horizon=state.horizon,
         delivered_run=state.frontier.lowest,
         served_at=state.served_at,

@@ -114,7 +114,9 @@ class Bench:
             data = (self.directory / built.name).read_bytes()
             assert len(data) == built.bytes <= max_bytes
             self.platform.load(data)
-        newest = [time for time in (self.standing.newest_delivered, built.newest_event_time) if time is not None]
+        newest = [
+            time for time in (self.standing.newest_delivered, built.newest_event_time) if time is not None
+        ]
         self.standing = replace(
             self.standing,
             frontier=self.standing.frontier.advance(start, built.stop, max(run.number for run in runs)),
@@ -138,7 +140,7 @@ class Bench:
 @settings(max_examples=120, deadline=None)
 @given(events, st.randoms(use_true_random=False), steps, st.sampled_from([DISPLAY, HASHED]))
 def test_any_order_of_events_runs_deliveries_and_merges_converges(all_events, random, plan, audience):
-    """Shuffled and repeated events, sealed one by one, delivered whole or in parts, with merges in between."""
+    """Shuffled and repeated events, sealed one by one, delivered whole or in parts, merged in between."""
     arrivals = [(event, offset) for offset, event in enumerate(all_events)]
     arrivals += random.sample(arrivals, len(arrivals) // 3)
     random.shuffle(arrivals)

@@ -7,7 +7,6 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from bridge.audience import names
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.deliver.file_state import FileState
 from tests.parts import oracle
@@ -36,7 +35,7 @@ def states(site):
 
 
 def test_when_the_days_bytes_are_spent_removals_still_go(tmp_path):
-    """A file of removals alone goes from its reserve, the adds follow another day, the state is right after each."""
+    """Removals alone go from their reserve, the adds follow another day; the state is right after each."""
     site = Site(tmp_path, bytes_per_day="1MB")
     users = sorted(crowd(80_000))
     site.give(*(Write(user, 7) for user in users))
@@ -208,7 +207,7 @@ def test_killed_between_upload_and_mark_one_duplicate_at_most(tmp_path, taken_aw
 
 
 def test_stamps_never_repeat(tmp_path):
-    """Of one series, over audiences, discarded and damaged files and restarts: each name is new, and later."""
+    """Of one series, over audiences, discarded and damaged files and restarts: each name is new."""
     site = Site(tmp_path, files_per_hour=1000)
     dice = random.Random(3)
     for round_ in range(40):

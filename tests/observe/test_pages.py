@@ -109,7 +109,7 @@ def test_it_is_ready_with_partitions_and_a_spool_that_can_be_written(served):
     """/readyz names what is missing."""
     server, clock, _, metrics = served
     assert get(server, "/readyz") == (503, "no partitions are assigned\n")
-    metrics.ingest.assigned(True)
+    metrics.ingest.assigned(assigned=True)
     assert get(server, "/readyz") == (200, "ok\n")
     clock.time += 1
     assert get(server, "/readyz") == (503, "the spool cannot be written\n")
@@ -118,7 +118,7 @@ def test_it_is_ready_with_partitions_and_a_spool_that_can_be_written(served):
 def test_an_address_in_use_is_one_clear_line(served):
     """The error names the key, the address and the remedy."""
     server, *_ = served
-    with pytest.raises(BridgeError, match=r"http\.listen: cannot listen on 127\.0\.0\.1:\d+ .*; choose another"):
+    with pytest.raises(BridgeError, match=r"http\.listen: cannot listen on 127\.0\.0\.1:\d+ .*; choose"):
         HttpServer(f"127.0.0.1:{server.port}", {})
 
 

@@ -151,6 +151,18 @@ def dead_letters(config: dict) -> list[dict]:
     return [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
+def command(*arguments: str) -> subprocess.CompletedProcess:
+    """A command of the product's, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+    )
+
+
 class Bridge:
     """The command, with one configuration; started as often as wanted."""
 
@@ -184,14 +196,7 @@ class Bridge:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
         """Another command with this configuration."""
-        return subprocess.run(
-            [sys.executable, "-m", "bridge", *arguments, "--config", str(self.path)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=Path(__file__).parents[2],
-        )
+        return command(*arguments, "--config", str(self.path))
 
     def lines(self) -> list[dict]:
         """What it logged."""

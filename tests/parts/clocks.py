@@ -1,6 +1,9 @@
-"""Clocks that a test moves by hand."""
+"""Clocks for tests: one moved by hand, one of another machine, one that takes its time where it matters."""
 
 import threading
+import time
+
+from bridge.clock import HOUR, SECOND
 
 
 class HandClock:
@@ -42,3 +45,37 @@ class ShiftedClock:
     def wait(self, signal: threading.Event, duration: int) -> bool:
         """As the other clock's."""
         return self._clock.wait(signal, duration)
+
+
+class HourlyClock:
+    """Hurries through the hours and slows down around each reset, where an upload's seconds count.
+
+    It starts at `start`, an hour's reset.
+    """
+
+    NEAR = 90 * SECOND
+    SLOW = 60
+    FAST = 900
+    LOOK = 0.02
+    """Seconds of real time."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self._began = time.monotonic()
+        self._slow = self.NEAR / self.SLOW / SECOND
+        self._fast = (HOUR - 2 * self.NEAR) / self.FAST / SECOND
+
+    def now(self) -> int:
+        """Epoch milliseconds, UTC, of this clock."""
+        hours, left = divmod(time.monotonic() - self._began, 2 * self._slow + self._fast)
+        fast = min(max(0, left - self._slow), self._fast)
+        within = fast * self.FAST + (left - fast) * self.SLOW
+        return self._start + int(hours) * HOUR + int(within * SECOND)
+
+    def wait(self, signal: threading.Event, duration: int) -> bool:
+        """Wait until `signal` is set (True) or `duration` milliseconds of this clock have passed (False)."""
+        end = self.now() + duration
+        while not signal.wait(self.LOOK):
+            if self.now() >= end:
+                return False
+        return True

@@ -1,4 +1,4 @@
-"""A deliverer on its own: a real spool, ledger and folder, weak where a test wants it, and a hand-moved clock."""
+"""A deliverer on its own: a real spool and ledger, a folder that fails when told to, a hand-moved clock."""
 
 import uuid
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Killed(BaseException):
 
 
 class WeakRemote(FolderRemote):
-    """A folder whose uploads fail as `fault` says, given the file's name; what arrived is kept elsewhere too.
+    """A folder whose uploads fail as `fault` says, given the file's name; what arrived is kept beside it.
 
     The platform takes files away as soon as they are there, if `takes_away` is set.
     """
@@ -91,16 +91,6 @@ class WeakRemote(FolderRemote):
             (self.directory / name).unlink()
 
 
-class Remaining(SilentObserver):
-    """Remembers what was told of the quota."""
-
-    def __init__(self) -> None:
-        self.files = self.bytes = -1
-
-    def quota(self, account: str, files_remaining: int, bytes_remaining: int) -> None:
-        self.files, self.bytes = files_remaining, bytes_remaining
-
-
 @dataclass(frozen=True)
 class Write:
     """One membership, or with segment 0 a remove_all."""
@@ -131,7 +121,6 @@ class Site:
         self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
         (directory / "remote").mkdir()
         self.remote = WeakRemote(directory / "remote", self.clock)
-        self.told = Remaining()
         self.draining = False
         self.events: list[dict[str, object]] = []
         self.deliverer = self._deliverer()
@@ -210,7 +199,7 @@ class Site:
                 ledger=self.ledger,
                 remote=self.remote,
                 clock=self.clock,
-                observer=self.told,
+                observer=SilentObserver(),
                 placeholders={},
                 fallback_placeholder=oracle.PLACEHOLDER,
                 drain=lambda: self.draining,

@@ -1,4 +1,4 @@
-"""A bridge in this process on a clock that hurries, and a server that judges its quota by a clock of its own."""
+"""A bridge in this process on a clock that hurries, and a server that judges its quota by its own clock."""
 
 import threading
 import uuid
@@ -8,9 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from bridge.clock import DAY, HOUR, MINUTE
+from bridge.clock import DAY, HOUR, Clock
 from bridge.config import load
-from bridge.demo.accelerated import AcceleratedClock
 from bridge.demo.sftp_server import Limits, SftpServer
 from bridge.service.service import Service
 from bridge.service.wiring import over_sftp
@@ -18,18 +17,17 @@ from tests.parts import oracle
 from tests.parts.clocks import ShiftedClock
 from tests.parts.waiting import until
 
-START = 1_790_000_000_000 // DAY * DAY + 9 * HOUR + 5 * MINUTE
-"""Epoch ms: five past nine, behind any guard."""
+START = 1_790_000_000_000 // DAY * DAY + 9 * HOUR
+"""Epoch ms: nine o'clock."""
 
 
 class Hurried:
     """Kafka is real, the server is in this process; `running` starts the bridge."""
 
     def __init__(
-        self, kafka, directory: Path, streams: list[dict], *, factor: int, skew: int = 0, **quota: object
+        self, kafka, directory: Path, streams: list[dict], clock: Clock, *, skew: int = 0, **quota: object
     ) -> None:
-        self.clock = AcceleratedClock(start=START, factor=factor)
-        self.clock.hurry()
+        self.clock = clock
         self.root = directory / "remote"
         self.root.mkdir()
         self.server = SftpServer(

@@ -1,4 +1,4 @@
-"""A spool that fills up: history goes first, then the fullest account's streams wait; nothing else is lost."""
+"""A spool that fills up: history goes first, then the fullest account's streams wait; nothing is lost."""
 
 from dataclasses import replace
 
@@ -127,6 +127,40 @@ def test_what_is_not_delivered_never_goes(tmp_path, size):
     assert house.housekeeping.full_streams == {"first", "second", "both"}
     assert house.numbers() == list(range(1, 11))
     assert house.ledger.audience(DISPLAY).horizon is None
+
+
+def test_a_window_that_fills_the_spool_is_seen_at_once(tmp_path, size):
+    """The ingest thread asks at each turn: after a seal it need not wait for housekeeping's next look."""
+    house = House(tmp_path, 10 * size)
+    assert house.housekeeping.pressed() == frozenset()
+    for _ in range(9):
+        house.seal(DISPLAY)
+    house.seal(OTHER, rows=2)
+    assert house.housekeeping.pressed() == {"first"}
+    house.deliver(DISPLAY)
+    house.housekeeping.step()
+    assert house.housekeeping.pressed() == frozenset()
+
+
+def test_history_that_may_go_presses_nobody(tmp_path, size):
+    """Below the bound, delivered runs that housekeeping has not yet removed pause no stream."""
+    house = House(tmp_path, 10 * size)
+    for _ in range(9):
+        house.seal(DISPLAY)
+    house.deliver(DISPLAY)
+    house.seal(OTHER, rows=2)
+    assert CROWDED * 10 * size < house.spool.usage() < 10 * size
+    assert house.housekeeping.pressed() == frozenset()
+
+
+def test_a_merge_that_would_not_fit_is_left(tmp_path, size):
+    """For a while the merged rows are there twice; where that is above the bound nothing is merged."""
+    house = House(tmp_path, 12 * size)
+    for _ in range(8):
+        house.seal(DISPLAY)
+    house.clock.move(HOUR)
+    house.housekeeping.step()
+    assert len(house.numbers()) == 8
 
 
 def test_what_is_partly_delivered_never_goes(tmp_path, size):

@@ -257,7 +257,12 @@ def test_the_footer_of_500_audiences_is_small():
         )
         for at in range(500)
     ]
-    numbers = {"rows": 1000, "removals": 1000, "min_event_time": 1_790_000_000_000, "max_event_time": 1_790_000_000_000}
+    numbers = {
+        "rows": 1000,
+        "removals": 1000,
+        "min_event_time": 1_790_000_000_000,
+        "max_event_time": 1_790_000_000_000,
+    }
     footer = Footer(
         number=42,
         low=42,
