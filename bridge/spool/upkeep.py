@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from bridge.audience.audience import Audience
@@ -96,7 +97,12 @@ def summary(run: Run) -> RunSummary:
 
 
 def plan_merge(
-    runs: Sequence[RunSummary], *, now: int, settled_after: int, retention: int
+    runs: Sequence[RunSummary],
+    *,
+    now: int,
+    settled_after: int,
+    retention: int,
+    frontiers: AbstractSet[int] = frozenset(),
 ) -> tuple[int, ...] | None:
     """The numbers of the neighbours to merge next; None: all is well.
 
@@ -106,6 +112,8 @@ def plan_merge(
         settled_after: Only runs sealed longer ago than this, ms, are merged. At least `roll.max_age`: a
             merged run's oldest_read_at is that of all its rows, and would make a younger audience due early.
         retention: How long history is kept, ms.
+        frontiers: The runs up to which any audience is delivered. Neighbours on both sides of one are merged
+            only where there are too many runs: what waits in them could only be counted roughly.
     """
     windows = [
         window
@@ -114,7 +122,12 @@ def plan_merge(
         and max(run.sealed_at for run in window) - min(run.oldest_sealed_at for run in window)
         <= retention // SPANS
     ]
-    alike = [window for window in windows if _cost(window) >= GROWTH * max(run.cost for run in window)]
+    alike = [
+        window
+        for window in windows
+        if _cost(window) >= GROWTH * max(run.cost for run in window)
+        and not any(window[0].low <= frontier < window[-1].number for frontier in frontiers)
+    ]
     if not alike and len(runs) > MOST_RUNS:
         alike = windows
     cheapest = min(alike, key=_cost, default=None)
