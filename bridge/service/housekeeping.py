@@ -7,7 +7,7 @@ from threading import Event, Lock
 import structlog
 
 from bridge.audience.audience import Audience
-from bridge.clock import SECOND, Clock
+from bridge.clock import DAY, HOUR, SECOND, Clock
 from bridge.config import Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
@@ -22,6 +22,9 @@ log = structlog.get_logger()
 
 LOOK = SECOND
 """How often it looks, ms."""
+
+REMEMBERED = 30 * DAY
+"""How long the ledger tells of a file, ms."""
 
 
 class Housekeeping:
@@ -44,6 +47,7 @@ class Housekeeping:
         self._spool_bytes = spool_bytes
         self._beat = beat
         self._merging = True
+        self._forgotten_at = 0
         self._pressing = Lock()
         self._newest = 0
         self.full_streams: frozenset[str] = frozenset()
@@ -75,13 +79,21 @@ class Housekeeping:
         runs, states = self._spool.runs(), self._ledger.audiences()
         try:
             self._retire(runs, states)
-            self._merge()
+            self._merge(states)
         except SpoolFull as full:
             log.warning("no_room_for_upkeep", reason=str(full))
         except RunDamaged as damage:
             self._merging = False
             log.error("merging_stopped", reason=str(damage))
         self._press(self._spool.runs(), states)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Files that ended long ago leave the ledger."""
+        now = self._clock.now()
+        if now - self._forgotten_at >= HOUR:
+            self._forgotten_at = now
+            self._ledger.forget(now - REMEMBERED)
 
     def _retire(self, runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> None:
         settings = self._config.spool
@@ -102,7 +114,7 @@ class Housekeeping:
             else:
                 self._spool.retire(by_number[decision.number])
 
-    def _merge(self) -> None:
+    def _merge(self, states: Mapping[Audience, AudienceState]) -> None:
         if not self._merging:
             return
         runs = self._spool.runs()
@@ -111,6 +123,7 @@ class Housekeeping:
             now=self._clock.now(),
             settled_after=2 * self._config.roll.max_age,
             retention=self._config.spool.retention,
+            frontiers={step.run for state in states.values() for step in state.frontier.steps},
         )
         chosen = [run for run in runs if run.number in (numbers or ())]
         room = self._config.spool.max_bytes - self._spool.usage()

@@ -53,7 +53,7 @@ class Service:
         self._changed = threading.Event()
         self._stop_ingest = threading.Event()
         self._stop_housekeeping = threading.Event()
-        self._failures: list[Exception] = []
+        self._failures: list[BaseException] = []
         self._damages: list[RunDamaged] = []
 
     def run(self, stop: threading.Event) -> None:
@@ -157,7 +157,7 @@ class Service:
             except RunDamaged as damage:
                 log.error("account_stopped", thread=name, reason=str(damage))
                 self._damages.append(damage)
-            except Exception as failure:  # noqa: BLE001  # it ends the process, which tells of it
+            except BaseException as failure:  # noqa: BLE001  # a panic of a library too; it ends the process
                 self._failures.append(failure)
             finally:
                 self._changed.set()

@@ -52,8 +52,18 @@ def run(number, *, sealed_at=NOW - DAY, size=SMALLEST, audiences=(DISPLAY,), pos
     )
 
 
-def merge_plan(runs, now=NOW):
-    return plan_merge(runs, now=now, settled_after=15 * MINUTE, retention=RETENTION)
+def merge_plan(runs, now=NOW, frontiers=frozenset()):
+    return plan_merge(runs, now=now, settled_after=15 * MINUTE, retention=RETENTION, frontiers=frontiers)
+
+
+def test_runs_on_both_sides_of_a_frontier_are_merged_only_when_there_are_too_many():
+    """What waits is counted by run: a merge across the place where an audience stands would blur it."""
+    few = [run(number) for number in range(1, 17)]
+    assert merge_plan(few, frontiers={8}) in {tuple(range(1, 9)), tuple(range(9, 17))}
+    assert merge_plan(few, frontiers={4, 12}) == tuple(range(5, 13))
+    assert merge_plan(few, frontiers=set(range(1, 17))) is None
+    many = [run(number) for number in range(1, MOST_RUNS + 2)]
+    assert merge_plan(many, frontiers=set(range(1, MOST_RUNS + 2))) is not None
 
 
 def retirement(runs, delivered, over_bytes=0):

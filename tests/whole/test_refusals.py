@@ -22,15 +22,14 @@ pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
 
 TERM = 15
 WRONG = "correct-horse-battery-staple"
+UNFIT = str.maketrans({"_": "-", "[": "-", "]": None})
+"""What a test's name may hold, and a stream's may not."""
 
 
 @pytest.fixture
 def setting(kafka, sshd, tmp_path, request):
     """A bridge that was not started yet, with events in its topic."""
     return Setting(kafka, sshd, tmp_path, f"refusals.{request.node.name.translate(UNFIT)}")
-
-
-UNFIT = {ord("["): ".", ord("]"): None}
 
 
 class Setting:
@@ -87,7 +86,7 @@ class Setting:
 
 @pytest.mark.parametrize("kind", ["password", "key"])
 def test_a_refused_log_in(setting, tmp_path, kind):
-    """The line names the server and where the credentials stand; with the right ones in the file all arrives."""
+    """The line names the server and the keys to look at; with the right secret in the file all arrives."""
     if kind == "password" and setting.sshd.password_file is None:
         pytest.skip("a password needs an account of its own, which only root can make")
     file = tmp_path / "secret"
@@ -125,7 +124,7 @@ def test_a_missing_secret_file(setting, tmp_path):
 
 
 def test_an_unknown_host(setting):
-    """The line names the host and the key of the configuration; it is tried again, and arrives when corrected."""
+    """The line names the host and the key of the configuration; it is tried again; corrected, all arrives."""
     setting.sftp["host"] = "no-such-host.invalid"
     setting.bridge.write()
     process = setting.bridge.start()
