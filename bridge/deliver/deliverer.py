@@ -57,6 +57,8 @@ class DelivererParts:
     """The segment that does not exist, of each configured audience."""
     fallback_placeholder: str
     """The same for audiences that are configured no more."""
+    file_room: Callable[[], int]
+    """How many bytes the spool has room for, in a file that is built."""
     drain: Callable[[], bool]
     """All that will ever come is in the spool (`--until-end`): everything is due, and the end is an end."""
 
@@ -205,7 +207,7 @@ class Deliverer:
             placeholder=self._parts.placeholders.get(audience, self._parts.fallback_placeholder),
             directory=self._parts.spool.files_directory,
             level=self._parts.roll.compression_level,
-            max_bytes=decision.max_bytes,
+            max_bytes=min(decision.max_bytes, self._parts.file_room()),
             removals_only=decision.removals_only,
         )
         return build(recipe, gather(audience, state, runs, start), lambda: self._header(audience))

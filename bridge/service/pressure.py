@@ -10,6 +10,9 @@ CROWDED = 0.9
 RELIEVED = 0.8
 """History is given up until the spool is down to this part."""
 
+SMALL_FILE = 0.025
+"""A file of this part of `spool.max_bytes` may be built however full the spool is."""
+
 
 def paused_streams(
     streams: Iterable[Stream], held: Mapping[str, int], usage: int, max_bytes: int
@@ -40,6 +43,15 @@ def paused_streams(
 def excess(usage: int, max_bytes: int) -> int:
     """How many bytes of history must go; 0: none."""
     return usage - int(RELIEVED * max_bytes) if crowded(usage, max_bytes) else 0
+
+
+def file_room(usage: int, max_bytes: int) -> int:
+    """How large a file may be built: it lies in the spool until it is uploaded.
+
+    It takes at most half of the room left, so that an account whose server is out of reach leaves some
+    to the others; and never less than a small part, or a full spool could not drain.
+    """
+    return max(int(SMALL_FILE * max_bytes), (max_bytes - usage) // 2)
 
 
 def crowded(usage: int, max_bytes: int) -> bool:

@@ -26,6 +26,7 @@ from bridge.ingest.registry import Registry
 from bridge.ingest.starts import Starts
 from bridge.ingest.topics import Topics
 from bridge.service.opening import Opened
+from bridge.service.pressure import file_room
 from bridge.spool.spool import Spool
 
 
@@ -121,6 +122,7 @@ def deliverer(
             observer=observer,
             placeholders=placeholders(config),
             fallback_placeholder=str(config.streams[0].placeholder_segment),
+            file_room=lambda: file_room(opened.spool.usage(), config.spool.max_bytes),
             drain=drain,
         )
     )

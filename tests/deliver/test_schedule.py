@@ -346,7 +346,7 @@ def test_none_goes_twice_before_each_that_was_due_has_gone_once(seed, broken):
 @given(seed=SEEDS)
 def test_a_file_that_always_fails_is_tried_at_most_three_times_an_hour(seed):
     """And the other audiences deliver meanwhile."""
-    account = simulate(seed, broken="c")
+    account = simulate(seed, broken="c", loads=(1_000, 5_000, 20_000))
     for times in account.tried.values():
         assert max(Counter(at // HOUR for at in times).values()) <= 3
     assert {who.client for who in account.served} == set("abde")

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config, Stream
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import Progress
 from bridge.service.housekeeping import Housekeeping
-from bridge.service.pressure import CROWDED, RELIEVED, excess, paused_streams
+from bridge.service.pressure import CROWDED, RELIEVED, excess, file_room, paused_streams
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
@@ -235,3 +237,11 @@ def test_a_damaged_run_stops_the_merging_alone(tmp_path, size):
     house.housekeeping.step()
     assert house.housekeeping.full_streams == {"first"}
     assert len(house.numbers()) == 19
+
+
+@given(st.integers(0, 30_000), st.integers(1_000, 20_000))
+def test_a_file_leaves_room_in_the_spool_and_is_never_nothing(usage, max_bytes):
+    """At most half of what is left, or a small part of the whole where less than that is left."""
+    room = file_room(usage, max_bytes)
+    assert room >= max_bytes // 40 > 0
+    assert room == max_bytes // 40 or usage + 2 * room <= max_bytes

@@ -75,7 +75,7 @@ class Setting:
 
     def run_until_failed(self, reason):
         """Start, wait for the one line, stop in order; what it said."""
-        process = self.bridge.start()
+        process = self.bridge.start("--until-end")
         try:
             (line, *_) = self.failed(reason)
         finally:
@@ -127,7 +127,7 @@ def test_an_unknown_host(setting):
     """The line names the host and the key of the configuration; it is tried again; corrected, all arrives."""
     setting.sftp["host"] = "no-such-host.invalid"
     setting.bridge.write()
-    process = setting.bridge.start()
+    process = setting.bridge.start("--until-end")
     try:
         lines = setting.failed("dns", 2)
     finally:
@@ -203,6 +203,7 @@ def test_a_missing_topic_ends_a_run_until_the_end(setting):
 def test_a_missing_topic_is_waited_for(setting):
     """Without --until-end the others go on, and when it is made its events arrive too."""
     later = f"{setting.topic}.later"
+    setting.config["kafka"]["properties"] = {"topic.metadata.refresh.interval.ms": 1000}
     setting.config["streams"][0]["topics"].append(later)
     setting.bridge.write()
     process = setting.bridge.start()
