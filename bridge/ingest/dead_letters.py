@@ -21,11 +21,11 @@ TOPIC_PRODUCER: dict[str, str | int | bool] = {
     "acks": "all",
     "enable.idempotence": True,
     "message.max.bytes": 1_000_000_000,
-    "delivery.timeout.ms": 20 * SECOND,
+    "delivery.timeout.ms": 6 * SECOND,
 }
 """What the producer of `TopicDeadLetters` needs beside the broker's address: durable on acknowledgement, an
 event that was refused for its size is not refused here again, and a broker that is down is told before the
-25 seconds of a stop are over."""
+8 seconds that ingest has to stop are over."""
 
 _LEVEL = 1
 _GZIP = 31

@@ -1,5 +1,7 @@
 """Lines of an audience file, byte for byte."""
 
+from itertools import pairwise
+
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +61,7 @@ def test_removals_behind_a_leading_removal_are_left_out():
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 900), st.integers(1, 20))), st.booleans())
 def test_a_long_user_goes_on_in_further_lines(shapes, wiped):
-    """Each line stays below 8,000 characters with its end, repeats the id, and nothing is lost or doubled."""
+    """Each line is below 8,000 characters with its end, repeats the id, is full, and nothing is lost."""
     memberships = [
         (f"user-{user}", f"s{segment:0{width}}", 0)
         for user, segment, width in shapes
@@ -71,6 +73,9 @@ def test_a_long_user_goes_on_in_further_lines(shapes, wiped):
     lines = render(HASHED, frame, "gone").text.decode().split("\n")
     assert lines.pop() == ""
     assert all(len(line) + 1 < LINE_LIMIT for line in lines)
+    for line, following in pairwise(lines):
+        if line.split()[0] == following.split()[0]:
+            assert len(line) + len(following.split()[1]) + 2 >= LINE_LIMIT
     said = [(line.split()[0], token) for line in lines for token in line.split()[1:]]
     wanted = [
         (user, f"{segment}:0" if segment else "-1")
