@@ -4,7 +4,7 @@ One thread an account, so one delivery at a time. It looks again when the decisi
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -16,7 +16,7 @@ from bridge.clock import MINUTE, SECOND, Clock
 from bridge.config import Account, RollSettings
 from bridge.deliver.build import Built, Recipe, build
 from bridge.deliver.file_state import FileState
-from bridge.deliver.gathering import gather, next_start
+from bridge.deliver.gathering import Gathered, gather, next_start
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.quota import Closed, Room, counted_since, room, usage
@@ -210,7 +210,14 @@ class Deliverer:
             max_bytes=min(decision.max_bytes, self._parts.file_room()),
             removals_only=decision.removals_only,
         )
-        return build(recipe, gather(audience, state, runs, start), lambda: self._header(audience))
+        gathered = self._beating(gather(audience, state, runs, start))
+        return build(recipe, gathered, lambda: self._header(audience))
+
+    def _beating(self, ranges: Iterable[Gathered]) -> Iterator[Gathered]:
+        """A large file takes minutes to build, and its thread works all the while."""
+        for gathered in ranges:
+            self._parts.observer.beat(self._name, self._parts.clock.now())
+            yield gathered
 
     def _header(self, audience: Audience) -> Header:
         account, now = self._parts.account, self._parts.clock.now()

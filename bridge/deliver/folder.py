@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from bridge.clock import SECOND, Clock
 from bridge.deliver.remote import (
+    TOLD_EVERY,
     Progress,
     Reason,
     Receipt,
@@ -98,6 +99,8 @@ class FolderRemote:
             while chunk := source.read(CHUNK):
                 self._go_on()
                 target.write(chunk)
+                if target.tell() % TOLD_EVERY == 0:
+                    progress(UploadStage.SENDING)
             target.flush()
             os.fsync(target.fileno())
         if temporary.stat().st_size != size:

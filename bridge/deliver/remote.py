@@ -20,6 +20,9 @@ from typing import Protocol
 
 from bridge.errors import BridgeError
 
+TOLD_EVERY = 4 * 1024 * 1024
+"""Bytes between two reports of `UploadStage.SENDING`: half a minute of a line of 1 Mbit/s."""
+
 
 class UploadStage(StrEnum):
     """How far an upload has come; each is reported as soon as it is reached."""
@@ -28,6 +31,8 @@ class UploadStage(StrEnum):
     """Nothing left the house yet."""
     OPENED = "opened"
     """The remote file is open: the slot is spent."""
+    SENDING = "sending"
+    """Another `TOLD_EVERY` bytes were handed over: told again and again."""
     SENT = "sent"
     """All bytes are there, acknowledged and closed, and the size is right."""
     RENAMED = "renamed"

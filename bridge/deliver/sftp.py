@@ -15,6 +15,7 @@ from paramiko.sftp import SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
 from bridge.clock import SECOND, Clock
 from bridge.config import SftpSettings
 from bridge.deliver.remote import (
+    TOLD_EVERY,
     Outcome,
     Progress,
     Reason,
@@ -144,7 +145,7 @@ class Attempt:
         self._tell(progress, UploadStage.OPENED)
         try:
             skew = self._skew(file)
-            self._write(file, source, size)
+            self._write(file, source, size, progress)
         except Refused:
             self._discard(client, temporary)
             raise
@@ -203,7 +204,7 @@ class Attempt:
         mtime = file.stat().st_mtime
         return None if mtime is None else mtime * SECOND + HALF_SECOND - self._clock.now()
 
-    def _write(self, file: CheckedFile, source: BinaryIO, size: int) -> None:
+    def _write(self, file: CheckedFile, source: BinaryIO, size: int, progress: Progress) -> None:
         """Write and close. The last request leaves after every other was acknowledged.
 
         So a file has its full size only if it is whole, whatever happens after.
@@ -217,6 +218,8 @@ class Attempt:
             file.write(chunk)
             self._connection.watchdog.beat()
             left -= len(chunk)
+            if (size - left) % TOLD_EVERY == 0:
+                self._tell(progress, UploadStage.SENDING)
         file.close()
 
     def _read(self, source: BinaryIO, size: int) -> bytes:
