@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bridge.clock import MINUTE
 
-SILENCE = 2 * MINUTE
+SILENCE = 5 * MINUTE
 """A thread that has not beaten for this long is taken for dead: above the longest seal or merge step."""
 
 
