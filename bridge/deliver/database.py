@@ -195,6 +195,7 @@ def publish(new: Path, path: Path, now: int) -> None:
         if old.exists():  # a journal left here would be played into the new file
             old.replace(kept)
     new.replace(path)
+    _journal(new).unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
