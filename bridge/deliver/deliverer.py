@@ -63,6 +63,10 @@ class DelivererParts:
     """All that will ever come is in the spool (`--until-end`): everything is due, and the end is an end."""
 
 
+class _Stopped(Exception):  # noqa: N818  # no error: it leaves the building of a file
+    """The deliverer is to stop while a file is being built; what there is of it is removed."""
+
+
 class Deliverer:
     """Delivers what waits of one account, until it is stopped or, when draining, all is delivered."""
 
@@ -179,6 +183,8 @@ class Deliverer:
         newest = max(run.number for run in runs)
         try:
             built = self._build(decision, state, runs, start)
+        except _Stopped:
+            return
         except OSError as error:
             self._wait_for_disk(decision.audience, error)
             return
@@ -214,8 +220,10 @@ class Deliverer:
         return build(recipe, gathered, lambda: self._header(audience))
 
     def _beating(self, ranges: Iterable[Gathered]) -> Iterator[Gathered]:
-        """A large file takes minutes to build, and its thread works all the while."""
+        """A large file takes minutes to build: its thread works all the while, and can be stopped."""
         for gathered in ranges:
+            if self._stopped:
+                raise _Stopped
             self._parts.observer.beat(self._name, self._parts.clock.now())
             yield gathered
 

@@ -37,7 +37,7 @@ _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin
 _ATTEMPTS_TO_START = 6
 """To learn where assigned partitions stand: with pauses and timeouts within max.poll.interval.ms."""
 
-_PATIENCE = 8.0
+_PATIENCE = 5.0
 """Seconds to wait at a stop for answers to commits, and again to leave: librdkafka waits without end for a
 frozen broker, and a stop must be through in 25 s."""
 

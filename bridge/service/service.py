@@ -1,9 +1,9 @@
 """The running bridge: its threads, and the order in which they stop.
 
-1. Ingest stops first: it seals its window and commits, so that all that was read can be delivered.
-2. The deliverers finish the step under way; an upload gets `FINISHING`, then its connection is cut.
-3. Housekeeping ends; the pages go; the ledger is closed and the locks are given back.
-All of that takes less than the 25 s that the contract allows.
+1. Ingest seals its window and commits; meanwhile a file that is being built is left, and an upload gets
+   `FINISHING` before its connection is cut. Neither waits for the other.
+2. Housekeeping ends; the pages go; the ledger is closed and the locks are given back.
+All of that takes at most 25 s, as the contract asks (Commands).
 """
 
 import threading
@@ -29,14 +29,14 @@ from bridge.spool.run import RunDamaged
 
 log = structlog.get_logger()
 
-SEALING = 8.0
-"""Seconds that ingest gets to seal and commit."""
+SEALING = 11.0
+"""Seconds that ingest gets to seal and commit, beside those that the uploads take."""
 
-FINISHING = 10.0
-"""Seconds that an upload under way gets to finish."""
+FINISHING = 8.0
+"""Seconds that the uploads under way get to finish, together."""
 
-LEAVING = 3.0
-"""Seconds that a thread gets once its connection is cut."""
+LEAVING = 2.0
+"""Seconds that threads get once their connections are cut."""
 
 
 class Service:
@@ -135,14 +135,17 @@ class Service:
         self._stop_ingest.set()
         for deliverer in deliverers:
             deliverer.stop()
-        collecting.join(SEALING)
         for thread in delivering:
-            thread.join(FINISHING)
-        for remote, thread in zip(remotes, delivering, strict=True):
-            if thread.is_alive():
-                log.warning("upload_abandoned", thread=thread.name)
-                remote.abandon()
-                thread.join(LEAVING)
+            thread.join(FINISHING / len(delivering))
+        late = [
+            (remote, thread) for remote, thread in zip(remotes, delivering, strict=True) if thread.is_alive()
+        ]
+        for remote, thread in late:
+            log.warning("upload_abandoned", thread=thread.name)
+            remote.abandon()
+        for _, thread in late:
+            thread.join(LEAVING / len(late))
+        collecting.join(SEALING)
         self._stop_housekeeping.set()
         keeping.join(LEAVING)
         still = [thread.name for thread in (collecting, *delivering, keeping) if thread.is_alive()]

@@ -267,3 +267,17 @@ def test_what_parts_of_one_delivery_set_aside_is_all_kept(tmp_path):
     assert len(site.remote.arrived) - parts > 3
     assert beyond(site) == [(user, 9) for user in users]
     assert all(site.of(user) == {8} for user in users)
+
+
+def test_a_stop_leaves_a_file_that_is_being_built(tmp_path):
+    """Told to stop, it builds no further: no file stays, no try is spent, and a restart delivers it all."""
+    site = Site(tmp_path)
+    site.give(Write(1, 7))
+    site.draining = True
+    site.deliverer.stop()
+    site.deliverer.step()
+    assert list(site.spool.files_directory.iterdir()) == []
+    assert site.remote.tried == []
+    site.restart()
+    site.deliver()
+    assert site.differences() == []
