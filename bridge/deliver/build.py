@@ -13,6 +13,7 @@ from bridge.audience.lines import Lines, render
 from bridge.audience.rows import from_user
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import Gathered, removals_alone
+from bridge.spool.disk import Disk
 
 SLICE = 1 << 20
 """Bytes of text handed to the compressor while there is room for plenty more."""
@@ -108,7 +109,7 @@ def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], He
     if tally.lines == 0:
         path.unlink()
         return Built(name=None, stop=stop, newest_event_time=None, needed=len(first[1].text))
-    _sync_folder(recipe.directory)
+    Disk().fsync_folder(recipe.directory)
     return _built(tally, stop, (header.file_identifier, member))
 
 
@@ -182,11 +183,3 @@ def _built(tally: _Tally, stop: str | None, file: tuple[str, CappedGzip] | None)
         superseded=tally.superseded,
         beyond_horizon=pl.concat(tally.beyond_horizon) if tally.beyond_horizon else None,
     )
-
-
-def _sync_folder(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from bridge.clock import SECOND
 from bridge.deliver.ledger_schema import MIGRATIONS, VERSION
 from bridge.errors import BridgeError
+from bridge.spool.disk import Disk
 
 PATIENCE = 10 * SECOND
 """Milliseconds that a connection waits for another's transaction."""
@@ -196,11 +197,7 @@ def publish(new: Path, path: Path, now: int) -> None:
             old.replace(kept)
     new.replace(path)
     _journal(new).unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    Disk().fsync_folder(path.parent)
 
 
 def _journal(path: Path) -> Path:

@@ -4,16 +4,8 @@ from bridge.audience import rows
 from bridge.audience.audience import Audience
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.ingest.window import Window, WindowContents
+from tests.parts.audiences import DISPLAY
 
-COOKIES = Audience(
-    account="a",
-    client="",
-    user_namespace="mm",
-    user_table_id="",
-    segment_namespace="ep",
-    mobile=False,
-    hashed=False,
-)
 PARTNER = Audience(
     account="a",
     client="Acme",
@@ -27,7 +19,7 @@ PARTNER = Audience(
 
 def cookies(*offsets):
     plain = {"hi": 1, "lo": 2, "segment": 3, "timestamp": 0, "event_time": 5, "source": 6, "partition": 7}
-    return pl.DataFrame([plain | {"offset": offset} for offset in offsets], schema=rows.schema(COOKIES))
+    return pl.DataFrame([plain | {"offset": offset} for offset in offsets], schema=rows.schema(DISPLAY))
 
 
 def partners(*users):
@@ -62,22 +54,22 @@ def test_a_new_window_is_empty():
 def test_rows_come_out_by_audience_in_the_order_they_came_in():
     """Frames of an audience are put one after the other; the oldest reading of each audience is kept."""
     window = Window()
-    window.add(COOKIES, cookies(3, 1), read_at=50)
+    window.add(DISPLAY, cookies(3, 1), read_at=50)
     window.add(PARTNER, partners("u"), read_at=60)
-    window.add(COOKIES, cookies(2), read_at=40)
+    window.add(DISPLAY, cookies(2), read_at=40)
     assert window.memberships == 4
     assert window.oldest_read_at == 40
     contents = window.drain()
-    assert contents.shards[COOKIES]["offset"].to_list() == [3, 1, 2]
-    assert contents.shards[COOKIES].schema == rows.schema(COOKIES)
+    assert contents.shards[DISPLAY]["offset"].to_list() == [3, 1, 2]
+    assert contents.shards[DISPLAY].schema == rows.schema(DISPLAY)
     assert contents.shards[PARTNER]["user"].to_list() == ["u"]
-    assert contents.oldest_read_at == {COOKIES: 40, PARTNER: 60}
+    assert contents.oldest_read_at == {DISPLAY: 40, PARTNER: 60}
 
 
 def test_a_frame_without_rows_leaves_the_window_empty():
     """No audience and no age comes of no rows."""
     window = Window()
-    window.add(COOKIES, cookies(), read_at=50)
+    window.add(DISPLAY, cookies(), read_at=50)
     assert window.empty
     assert window.oldest_read_at is None
 
@@ -112,14 +104,14 @@ def test_dead_letters_alone_are_something_to_seal():
 def test_a_column_of_one_value_counts_with_all_its_rows():
     """What a frame keeps as one value and a length takes its whole size once it is sealed."""
     window = Window()
-    window.add(COOKIES, cookies(*range(1000)).with_columns(pl.lit(6, pl.UInt64).alias("source")), read_at=1)
+    window.add(DISPLAY, cookies(*range(1000)).with_columns(pl.lit(6, pl.UInt64).alias("source")), read_at=1)
     assert window.bytes == 1000 * 56
 
 
 def test_memory_is_that_of_the_rows_and_the_dead_letters_bytes():
     """Numbers count by their width, texts by their length, dead letters by key and value."""
     window = Window()
-    window.add(COOKIES, cookies(*range(1000)), read_at=1)
+    window.add(DISPLAY, cookies(*range(1000)), read_at=1)
     assert window.bytes == 1000 * (8 + 8 + 4 + 8 + 8 + 8 + 4 + 8)
     before = window.bytes
     window.add(PARTNER, partners(*("u" * 200 for _ in range(1000))), read_at=1)
@@ -132,15 +124,15 @@ def test_memory_is_that_of_the_rows_and_the_dead_letters_bytes():
 def test_a_drained_window_is_empty_and_leaves_its_contents_alone():
     """What is added after a drain belongs to the next window only."""
     window = Window()
-    window.add(COOKIES, cookies(1), read_at=1)
+    window.add(DISPLAY, cookies(1), read_at=1)
     window.add_position("t", 0, 2, read_at=1)
     window.add_dead_letters([letter(1)])
     contents = window.drain()
     assert window.empty
     assert (window.bytes, window.memberships, window.oldest_read_at) == (0, 0, None)
-    window.add(COOKIES, cookies(9), read_at=80)
+    window.add(DISPLAY, cookies(9), read_at=80)
     window.add_position("t", 0, 10, read_at=80)
-    assert contents.shards[COOKIES]["offset"].to_list() == [1]
-    assert contents.oldest_read_at == {COOKIES: 1}
+    assert contents.shards[DISPLAY]["offset"].to_list() == [1]
+    assert contents.oldest_read_at == {DISPLAY: 1}
     assert contents.positions == {("t", 0): 2}
     assert window.drain().positions == {("t", 0): 10}

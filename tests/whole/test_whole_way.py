@@ -11,6 +11,7 @@ from tests.parts.bridging import (
     delivered,
     differences,
     end,
+    produce,
     stream,
     wait_for_files,
 )
@@ -20,16 +21,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
 
 CLIENTS = {"clients": ["Acme", "Globex"]}
 LOAD = Load(events=200_000, users=20_000, clients=(None, "Acme", "Globex"))
-
-
-def produce(kafka, topic, events, seed=1, partitions=4):
-    """Events with the places that they got."""
-    placed = made.place(events, topic, partitions, seed)
-    places = kafka.produce(topic, made.messages(placed, made.json_text))
-    return [
-        event | {"partition": partition, "offset": offset}
-        for event, (partition, offset) in zip(placed, places, strict=True)
-    ]
 
 
 def test_200_000_random_events_fold_to_last_write_wins(kafka, sshd, tmp_path):
