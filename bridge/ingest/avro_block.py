@@ -14,13 +14,13 @@ the two lines that Rust then writes on stderr hold numbers only.
 import io
 import json
 import os
-from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from bridge.ingest.avro_layout import Column, Kind, Layout
+from bridge.ingest.values import Values
 
 Offsets = NDArray[np.int64]
 
@@ -52,10 +52,10 @@ class BlockReader:
         }
         self._head = _head(json.dumps(record).encode())
 
-    def read(self, values: Sequence[bytes]) -> pl.DataFrame:
+    def read(self, values: Values) -> pl.DataFrame:
         """The layout's columns; NotClean, if they are not all right."""
         nonce = _draw()
-        body = nonce.join(values) + nonce
+        body = nonce.join(values.raw) + nonce
         block = b"".join([self._head, _number(len(values)), _number(len(body)), body, _SYNC])
         try:
             frame = pl.read_avro(io.BytesIO(block), columns=self._columns)
@@ -65,10 +65,10 @@ class BlockReader:
         if len(frame) != len(values) or (frame[_NONCE].to_numpy().view(np.int64) != expected).any():
             raise NotClean
         frame = frame.drop(_NONCE)
-        self._look(frame, np.frombuffer(body, np.uint8), values)
+        self._look(frame, np.frombuffer(body, np.uint8), values.sizes)
         return frame
 
-    def _look(self, frame: pl.DataFrame, body: NDArray[np.uint8], values: Sequence[bytes]) -> None:
+    def _look(self, frame: pl.DataFrame, body: NDArray[np.uint8], sizes: Offsets) -> None:
         """Look at the bytes that polars reads otherwise than fastavro."""
         for column in self._layout.enums:
             bound = column.symbols or 0
@@ -78,9 +78,8 @@ class BlockReader:
                 raise NotClean
         if not self._layout.forward and not self._layout.backward:
             return
-        lengths = np.fromiter(map(len, values), np.int64, len(values))
-        ends = np.cumsum(lengths + _NONCE_BYTES) - _NONCE_BYTES
-        at = ends - lengths + self._framing
+        ends = np.cumsum(sizes + _NONCE_BYTES) - _NONCE_BYTES
+        at = ends - sizes + self._framing
         for column in self._layout.forward:
             if column.checked:
                 _check(body, at, column, frame[column.name])

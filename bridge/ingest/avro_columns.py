@@ -1,6 +1,5 @@
 """Events of one writer schema: as columns where they are clean, else in pieces until they are, or are few."""
 
-from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -18,6 +17,7 @@ from bridge.ingest.events import (
     complete,
     events_schema,
 )
+from bridge.ingest.values import Values
 
 FEW = 64
 """So many values and fewer are read one by one."""
@@ -26,7 +26,7 @@ PIECES = 16
 """Values that are not clean are cut into so many. A few bad ones cost two readings of all."""
 
 Parts = tuple[list[pl.DataFrame], list[Refusal]]
-_Singles = list[tuple[Sequence[bytes], Positions]]
+_Singles = list[Values]
 
 
 class SchemaReader:
@@ -40,30 +40,28 @@ class SchemaReader:
         except avro_layout.NotColumnar:
             self._block = None
 
-    def read(self, values: Sequence[bytes], index: Positions) -> Parts:
+    def read(self, values: Values) -> Parts:
         """Frames of events, and refusals."""
-        frames, refused, singles = self._columns(values, index)
+        frames, refused, singles = self._columns(values)
         if singles:
-            rest = list(chain.from_iterable(some for some, _ in singles))
-            places = np.concatenate([some for _, some in singles])
+            rest = list(chain.from_iterable(some.raw for some in singles))
+            places = np.concatenate([some.index for some in singles])
             events, more = avro_single.read(self._schema, self._framing, rest, places)
             return [*frames, events], refused + more
         return frames, refused
 
-    def _columns(self, values: Sequence[bytes], index: Positions) -> tuple[*Parts, _Singles]:
+    def _columns(self, values: Values) -> tuple[*Parts, _Singles]:
         """What can be read as columns, and what is left: all of it together, as each small frame costs."""
         if self._block is None or len(values) <= FEW:
-            return [], [], [(values, index)]
+            return [], [], [values]
         try:
-            return *self._as_events(self._block.read(values), index), []
+            return *self._as_events(self._block.read(values), values.index), []
         except NotClean:
-            size = -(-len(values) // PIECES)
             frames: list[pl.DataFrame] = []
             refused: list[Refusal] = []
             singles: _Singles = []
-            for start in range(0, len(values), size):
-                piece = slice(start, start + size)
-                some_frames, some_refused, some_singles = self._columns(values[piece], index[piece])
+            for piece in values.pieces(-(-len(values) // PIECES)):
+                some_frames, some_refused, some_singles = self._columns(piece)
                 frames += some_frames
                 refused += some_refused
                 singles += some_singles

@@ -1,13 +1,13 @@
 """Avro events of any framing: values that begin alike are read together."""
 
-from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bridge.ingest.avro_framing import BadValue, Framing
-from bridge.ingest.events import Decoded, Positions, Refusal, gather
+from bridge.ingest.events import Decoded, Refusal, gather
+from bridge.ingest.values import Values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,31 +19,39 @@ class AvroEvents:
     def __init__(self, framing: Framing, *, hashed: bool) -> None:
         self._framing = framing
         self._hashed = hashed
-        self._beginning = itemgetter(slice(framing.size))
 
-    def read(self, values: Sequence[bytes], index: Positions) -> Decoded:
-        """What becomes of values at these positions."""
+    def read(self, values: Values) -> Decoded:
+        """What becomes of these values."""
         frames: list[pl.DataFrame] = []
         refused: list[Refusal] = []
-        for beginning, members in self._alike(values):
-            group = values if members is None else [values[at] for at in members.tolist()]
-            places = index if members is None else index[members]
+        for beginning, group in _alike(values, self._framing.size):
             try:
                 reader = self._framing.reader(beginning)
             except BadValue as bad:
-                refused += [Refusal(index=at, reason=bad.reason, detail=bad.detail) for at in places.tolist()]
+                refused += [
+                    Refusal(index=at, reason=bad.reason, detail=bad.detail) for at in group.index.tolist()
+                ]
                 continue
-            more_frames, more_refused = reader.read(group, places)
+            more_frames, more_refused = reader.read(group)
             frames += more_frames
             refused += more_refused
         return gather(frames, refused, hashed=self._hashed)
 
-    def _alike(self, values: Sequence[bytes]) -> list[tuple[bytes, Positions | None]]:
-        """The beginnings, each with the positions of its values; None: all."""
-        distinct = set(map(self._beginning, values))
-        if len(distinct) == 1:
-            return [(distinct.pop(), None)]
-        groups: dict[bytes, list[int]] = {beginning: [] for beginning in distinct}
-        for at, beginning in enumerate(map(self._beginning, values)):
-            groups[beginning].append(at)
-        return [(beginning, np.array(members, np.uint32)) for beginning, members in groups.items()]
+
+def _alike(values: Values, size: int) -> list[tuple[bytes, Values]]:
+    """The values apart by their first `size` bytes."""
+    if _is_uniform(values, size):
+        return [(values.raw[0][:size], values)]
+    groups: dict[bytes, list[int]] = {}
+    for at, beginning in enumerate(map(itemgetter(slice(size)), values.raw)):
+        groups.setdefault(beginning, []).append(at)
+    return [(beginning, values.pick(np.array(members))) for beginning, members in groups.items()]
+
+
+def _is_uniform(values: Values, size: int) -> bool:
+    """Whether all values begin with the same `size` bytes; looked up at once, not a slice for each."""
+    if values.sizes.min() < size:
+        return False
+    joined = np.frombuffer(b"".join(values.raw), np.uint8)
+    starts = np.cumsum(values.sizes) - values.sizes
+    return all((joined[starts + at] == joined[at]).all() for at in range(size))

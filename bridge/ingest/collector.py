@@ -122,6 +122,7 @@ class Collector:
             raise
         finally:
             self._source.close()
+            self._sealing.close()
             self._parts.observer.assigned(False)  # noqa: FBT003  # the port's only argument
 
     # The owner's part: the source calls these within poll and close.
@@ -137,7 +138,7 @@ class Collector:
         if self._failed:
             return
         self._drop_held(partitions)
-        self._sealing.seal(self._window)
+        self._sealing.finish(self._window)
         self._sealing.bar(partitions)
         self._told_assigned(partitions)
 
@@ -146,7 +147,7 @@ class Collector:
         if self._failed:
             return
         self._drop_held(partitions)
-        self._sealing.seal_without(self._window, partitions)
+        self._sealing.finish_without(self._window, partitions)
         self._told_assigned(partitions)
 
     def ended(self, partition: Partition, offset: int) -> None:
@@ -161,8 +162,8 @@ class Collector:
             return
         while not stop.is_set() and not self.finished.is_set():
             self._turn()
-        self._sealing.seal(self._window)
-        if self._sealing.blocked:
+        self._sealing.finish(self._window)
+        if not self._sealing.idle:
             _log.warning("stopped_unsealed", remedy="what was read last is not committed, and is read again")
         self._source.settle()
 
@@ -185,18 +186,20 @@ class Collector:
     def _turn(self) -> None:
         """One time round: the order matters only in that polling never waits for anything else."""
         now = self._parts.clock.now()
-        self._parts.observer.beat(now)
+        if not self._sealing.slow:  # a disk that hangs is as bad as a thread that does
+            self._parts.observer.beat(now)
         self._source.pause(self._waiting_streams())
-        batch = self._source.poll(self._batch, POLL)
-        if batch:
+        if self._has_to_wait():
+            self._sealing.wait(POLL)
+        elif batch := self._source.poll(self._batch, POLL):
             self._take(batch)
         self._decode_held()
-        self._sealing.try_again()
-        if not self._sealing.blocked and self._is_due():
-            self._sealing.seal(self._window)
-        if self._is_complete() and self._window.empty and not self._sealing.blocked:
+        self._sealing.advance()
+        if self._sealing.idle and self._is_due():
+            self._sealing.begin(self._window)
+        if self._is_complete() and self._window.empty and self._sealing.idle:
             self.finished.set()
-        self._parts.observer.window_bytes(self._window.bytes)
+        self._parts.observer.window_bytes(self._bytes())
         self._tell_lag(now)
 
     def _waiting_streams(self) -> frozenset[str]:
@@ -205,11 +208,24 @@ class Collector:
             return frozenset(self._intakes)
         return self._parts.full_streams() | self._held.keys()
 
+    def _has_to_wait(self) -> bool:
+        """Whether there is nothing to do but to wait a while for the seal under way."""
+        if self._sealing.idle or self._sealing.blocked:  # blocked, it still polls, with all streams paused
+            return False
+        return self._bytes() >= self._parts.max_bytes or self._is_complete()
+
+    def _bytes(self) -> int:
+        """Memory of all that is not on disk yet."""
+        return self._window.bytes + self._sealing.bytes
+
     def _is_due(self) -> bool:
-        """Whether the window is to be sealed: it is old, or full, or the last one."""
+        """Whether the window is to be sealed: it is old, or the last one, or full.
+
+        Full is half of `window.max_bytes`: the other half is for what comes while this one is sealed.
+        """
         oldest = self._window.oldest_read_at
         aged = oldest is not None and self._parts.clock.now() - oldest >= self._parts.max_age
-        return aged or self._window.bytes >= self._parts.max_bytes or self._is_complete()
+        return aged or self._window.bytes >= self._parts.max_bytes // 2 or self._is_complete()
 
     def _is_complete(self) -> bool:
         """Whether all up to the ends (`until_end`) was read."""

@@ -19,9 +19,10 @@ from bridge.ingest.avro_framing import (
     SingleObject,
 )
 from bridge.ingest.avro_schema import EventSchema, pinned_schema
-from bridge.ingest.events import Decoded, Positions, Reason, Refusal, events_schema, gather
+from bridge.ingest.events import Decoded, Reason, Refusal, events_schema, gather
 from bridge.ingest.json_events import JsonEvents
 from bridge.ingest.registry import Schemas
+from bridge.ingest.values import Values
 
 
 class Decoder(Protocol):
@@ -39,8 +40,8 @@ class Decoder(Protocol):
 class Format(Protocol):
     """One way to write events."""
 
-    def read(self, values: Sequence[bytes], index: Positions) -> Decoded:
-        """What becomes of values (at least one) at these positions; raises what Decoder.decode does."""
+    def read(self, values: Values) -> Decoded:
+        """What becomes of values (at least one); raises what Decoder.decode does."""
         ...
 
 
@@ -54,26 +55,25 @@ class SizedDecoder:
 
     def decode(self, values: Sequence[bytes]) -> Decoded:
         """As Decoder has it."""
-        index = np.arange(len(values), dtype=np.uint32)
-        if max(map(len, values), default=0) <= self._most:
-            return self._read(values, index)
-        kept = np.fromiter(map(len, values), np.int64, len(values)) <= self._most
-        small = [values[at] for at in index[kept].tolist()]
-        decoded = self._read(small, index[kept])
+        every = Values.of(values)
+        kept = every.sizes <= self._most
+        if kept.all():
+            return self._read(every)
+        decoded = self._read(every.pick(np.flatnonzero(kept)))
         refused = [
             Refusal(
                 index=at,
                 reason=Reason.TOO_LARGE,
-                detail=f"{len(values[at])} bytes; max_event_bytes is {self._most}",
+                detail=f"{every.sizes[at]} bytes; max_event_bytes is {self._most}",
             )
-            for at in index[~kept].tolist()
+            for at in np.flatnonzero(~kept).tolist()
         ]
         return gather([decoded.events], [*decoded.refused, *refused], hashed=self._hashed)
 
-    def _read(self, values: Sequence[bytes], index: Positions) -> Decoded:
-        if not values:
+    def _read(self, values: Values) -> Decoded:
+        if not len(values):
             return Decoded(events=events_schema(hashed=self._hashed).to_frame(), refused=())
-        return self._format.read(values, index)
+        return self._format.read(values)
 
 
 def decoder_for(stream: Stream, registry: Schemas | None) -> Decoder:

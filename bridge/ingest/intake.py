@@ -1,10 +1,9 @@
 """From messages to rows: columns all the way, no Python call for an accepted event but C's own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from operator import methodcaller
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import polars as pl
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
     from bridge.ingest.events import Refusal
     from bridge.ingest.message import Message
 
-_VALUE = methodcaller("value")
-_TOPIC = methodcaller("topic")
-_PARTITION = methodcaller("partition")
-_OFFSET = methodcaller("offset")
+_EACH = 16
+"""One value in so many is looked at to tell how large they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +44,17 @@ class Piece:
 
     @classmethod
     def of(cls, topic: str, messages: "Sequence[Message]", read_at: int) -> Self:
-        """The columns of some messages of one topic."""
-        size = len(messages)
+        """The columns of some messages (at least one) of one topic.
+
+        A method asked of the class is a C function of the message: half the cost of a call by name.
+        """
+        kind, size = type(messages[0]), len(messages)
         return cls(
             topic=topic,
             messages=messages,
-            values=list(map(_VALUE, messages)),
-            partitions=np.fromiter(map(_PARTITION, messages), np.int32, size),
-            offsets=np.fromiter(map(_OFFSET, messages), np.int64, size),
+            values=list(map(kind.value, messages)),
+            partitions=np.fromiter(map(kind.partition, messages), np.int32, size),
+            offsets=np.fromiter(map(kind.offset, messages), np.int64, size),
             read_at=read_at,
         )
 
@@ -68,8 +68,8 @@ class Piece:
 
     @property
     def size(self) -> int:
-        """Bytes of all values."""
-        return sum(map(len, filter(None, self.values)))
+        """About how many bytes all values are."""
+        return sum(map(len, filter(None, self.values[::_EACH]))) * _EACH
 
     def without(self, partitions: frozenset[Partition]) -> Self:
         """The messages of other partitions."""
@@ -94,11 +94,12 @@ class Piece:
 
 
 def pieces(batch: "Sequence[Message]", read_at: int) -> list[Piece]:
-    """A batch apart by topic."""
-    names = list(map(_TOPIC, batch))
-    topics = sorted(set(names))
+    """A batch (at least one message, none an error) apart by topic."""
+    topic_of = cast("Callable[[Message], str]", type(batch[0]).topic)  # only an error's is None
+    topics = sorted(set(map(topic_of, batch)))
     if len(topics) == 1:
         return [Piece.of(topics[0], batch, read_at)]
+    names = list(map(topic_of, batch))
     return [Piece.of(topic, list(compress(batch, map(topic.__eq__, names))), read_at) for topic in topics]
 
 

@@ -24,6 +24,7 @@ from bridge.ingest.events import (
     names_in_topic,
     nest,
 )
+from bridge.ingest.values import Values
 
 _Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -54,21 +55,22 @@ class JsonEvents:
         self._segments = "segments" in names
         self._decoder = msgspec.json.Decoder(_event_type(names, hashed=hashed))
 
-    def read(self, values: Sequence[bytes], index: Positions) -> Decoded:
-        """What becomes of values at these positions."""
+    def read(self, values: Values) -> Decoded:
+        """What becomes of these values."""
         try:
-            b"\n".join(values).decode()  # msgspec skips what it does not know without looking at its UTF-8
-            return gather(
-                [self._table(list(map(self._decoder.decode, values)), index)], [], hashed=self._hashed
-            )
+            b"\n".join(
+                values.raw
+            ).decode()  # msgspec skips what it does not know without looking at its UTF-8
+            events = list(map(self._decoder.decode, values.raw))
+            return gather([self._table(events, values.index)], [], hashed=self._hashed)
         except (ValueError, RecursionError):  # msgspec's own errors and UnicodeDecodeError are ValueErrors
-            return self._read_singly(values, index)
+            return self._read_singly(values)
 
-    def _read_singly(self, values: Sequence[bytes], index: Positions) -> Decoded:
+    def _read_singly(self, values: Values) -> Decoded:
         events: list[object] = []
         good: list[int] = []
         refused: list[Refusal] = []
-        for at, value in zip(index.tolist(), values, strict=True):
+        for at, value in zip(values.index.tolist(), values.raw, strict=True):
             try:
                 value.decode()
                 events.append(self._decoder.decode(value))

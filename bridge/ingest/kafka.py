@@ -7,7 +7,6 @@ kept, and raised by the poll that it happened in.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-_ERROR = methodcaller("error")
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin so
 _ATTEMPTS_TO_START = 6
 """To learn where assigned partitions stand: with pauses and timeouts within max.poll.interval.ms."""
@@ -127,7 +125,7 @@ class KafkaSource:
         except KafkaException as exception:
             raise self._explained(exception, "consume") from exception
         self._raise_failure()
-        if any(map(_ERROR, batch)):
+        if any(map(Message.error, batch)):
             batch = self._without_errors(batch)
         if not before <= self._assigned:
             batch = [message for message in batch if _partition(message) in self._assigned]
@@ -187,7 +185,7 @@ class KafkaSource:
             BridgeError: The owner failed to seal what it was told to.
         """
         try:
-            begun(self._consumer.close).result(_PATIENCE)
+            begun("close", self._consumer.close).result(_PATIENCE)
         except TimeoutError:
             _log.warning("consumer_abandoned", remedy="no broker answers; the group misses us by itself")
         self._left = True

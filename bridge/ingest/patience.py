@@ -1,4 +1,4 @@
-"""Calls into a C library that may not come back, with an end to the waiting."""
+"""Calls made in threads of their own: they may take long, or never come back."""
 
 import threading
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def begun(call: Callable[[], T]) -> Future[T]:
-    """Make a call in a thread of its own, which does not keep the process from ending; the result to be."""
+def begun(name: str, call: Callable[[], T]) -> Future[T]:
+    """Make a call in a thread of this name, which does not keep the process from ending; the result to be."""
     result: Future[T] = Future()
 
     def work() -> None:
@@ -18,5 +18,5 @@ def begun(call: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # noqa: BLE001  # raised again where the result is asked for
             result.set_exception(error)
 
-    threading.Thread(target=work, name="patience", daemon=True).start()
+    threading.Thread(target=work, name=name, daemon=True).start()
     return result
