@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ LOOK = 0.02  # seconds between two looks
 class Usage:
     """What a run took."""
 
+    started: float
+    """Epoch seconds of its start."""
     wall: float
     """Seconds from its start to its end."""
     cpu: float
@@ -26,12 +29,15 @@ class Usage:
 
 
 def run(
-    *commands: list[str], stdout: Path | None = None, watch: Callable[[float], None] | None = None
+    *commands: list[str],
+    stdout: Path | None = None,
+    stderr: Path | None = None,
+    watch: Callable[[float], None] | None = None,
 ) -> Usage:
     """Run a pipeline to its end; `watch` is called again and again with the seconds since the start."""
-    before, start = os.times(), time.monotonic()
+    before, started, start = os.times(), time.time(), time.monotonic()
     output: list[bytes] = []
-    processes = _pipeline(commands, stdout)
+    processes = _pipeline(commands, stdout, stderr)
     reader = threading.Thread(target=_drain, args=(processes[-1], output))
     reader.start()
     peaks = [0] * len(processes)
@@ -46,19 +52,24 @@ def run(
     reader.join()
     for command, process in zip(commands, processes, strict=True):
         if process.returncode:
-            raise SystemExit(f"bench: {' '.join(command)} ended with {process.returncode}")
+            said = stderr.read_text(errors="replace")[-2000:] if stderr else ""
+            raise SystemExit(f"bench: {' '.join(command)} ended with {process.returncode}\n{said}")
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Usage(wall=wall, cpu=cpu, peak=sum(peaks), output=b"".join(output).decode())
+    return Usage(started=started, wall=wall, cpu=cpu, peak=sum(peaks), output=b"".join(output).decode())
 
 
-def _pipeline(commands: tuple[list[str], ...], stdout: Path | None) -> list[subprocess.Popen[bytes]]:
+def _pipeline(
+    commands: tuple[list[str], ...], stdout: Path | None, stderr: Path | None
+) -> list[subprocess.Popen[bytes]]:
     processes: list[subprocess.Popen[bytes]] = []
-    with (stdout or Path(os.devnull)).open("wb") as file:
+    with ExitStack() as stack:
+        file = stack.enter_context((stdout or Path(os.devnull)).open("wb"))
+        errors = stack.enter_context(stderr.open("wb")) if stderr else None
         for number, command in enumerate(commands, start=1):
             source = processes[-1].stdout if processes else subprocess.DEVNULL
             target = file if stdout and number == len(commands) else subprocess.PIPE
-            processes.append(subprocess.Popen(command, stdin=source, stdout=target))
+            processes.append(subprocess.Popen(command, stdin=source, stdout=target, stderr=errors))
             if len(processes) > 1:
                 processes[-2].stdout.close()  # so that a writer notices when its reader ends
     return processes

@@ -2,11 +2,15 @@
 
 The bytes are built as columns: codes, timestamps and event times are drawn from ranges whose Avro
 varints have one length, so that all events of a kind are rows of one matrix.
+
+With several audiences each event names a client: the one of its user, so that any number of audiences
+gets the same memberships, only split in more files.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +35,23 @@ FIELDS = [
 ELEMENTS = {1: 0.5, 2: 0.4, 3: 0.1}  # number of segments: share of the events
 
 Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What is in the topic; equal loads have equal bytes."""
+
+    events: int = 4_000_000
+    users: int = 1_000_000
+    seed: int = 1
+    audiences: int = 1
+    """One: events that name no client; else the number of clients, at most 1000."""
+    partitions: int = PARTITIONS
+
+    @property
+    def clients(self) -> list[str]:
+        """Those that the events name."""
+        return [f"c{number:03}" for number in range(self.audiences)] if self.audiences > 1 else []
 
 
 def varint(numbers: np.ndarray, length: int) -> Bytes:
@@ -59,11 +80,21 @@ def users(number: int, rng: np.random.Generator) -> Bytes:
     return np.concatenate([first, *(part for group in rest for part in (hyphen, group))], axis=1)
 
 
-def kind(ids: Bytes, times: np.ndarray, elements: int, rng: np.random.Generator) -> list[bytes]:
+def client_fields(names: list[str]) -> Bytes:
+    """The field `client` of each of these clients, who are equally long; of none: one row, null."""
+    if not names:
+        return constant(b"\0", 1)
+    fields = b"".join(bytes([2, len(name) << 1]) + name.encode() for name in names)
+    return np.frombuffer(fields, np.uint8).reshape(len(names), -1)
+
+
+def kind(
+    ids: Bytes, clients: Bytes, times: np.ndarray, elements: int, rng: np.random.Generator
+) -> list[bytes]:
     """The messages of events with that many segments; 3 % of the segments are removals."""
     rows = len(ids)
-    columns = [constant(b"\0" + SCHEMA_ID.to_bytes(4) + b"\x48", rows), ids, constant(bytes(5), rows)]
-    columns.append(constant(bytes([elements << 1]), rows))
+    columns = [constant(b"\0" + SCHEMA_ID.to_bytes(4) + b"\x48", rows), ids, constant(b"\0", rows), clients]
+    columns.append(constant(bytes(3) + bytes([elements << 1]), rows))
     for _ in range(elements):
         columns.append(varint(rng.integers(10_000, 20_000, rows), 3))
         columns.append(np.where(rng.random(rows) < 0.03, 1, 0).astype(np.uint8)[:, None])  # -1 is 1, zigzag
@@ -72,23 +103,24 @@ def kind(ids: Bytes, times: np.ndarray, elements: int, rng: np.random.Generator)
     return matrix.view(f"V{matrix.shape[1]}").ravel().tolist()
 
 
-def messages(events: int, number_of_users: int, seed: int) -> Iterator[list[bytes]]:
+def messages(load: Load) -> Iterator[list[bytes]]:
     """The events in chunks, in the order of their event times within a chunk's kinds."""
-    rng = np.random.default_rng(seed)
-    pool = users(number_of_users, rng)
-    for start in range(0, events, CHUNK):
-        rows = min(CHUNK, events - start)
-        ids = pool[rng.integers(0, number_of_users, rows)]
+    rng = np.random.default_rng(load.seed)
+    pool, clients = users(load.users, rng), client_fields(load.clients)
+    for start in range(0, load.events, CHUNK):
+        rows = min(CHUNK, load.events - start)
+        drawn = rng.integers(0, load.users, rows)
         times = START + np.arange(start, start + rows)
         numbers = rng.choice(list(ELEMENTS), rows, p=list(ELEMENTS.values()))
         chunk: list[bytes] = []
         for elements in ELEMENTS:
             chosen = numbers == elements
-            chunk += kind(ids[chosen], times[chosen], elements, rng)
+            of = drawn[chosen]
+            chunk += kind(pool[of], clients[of % len(clients)], times[chosen], elements, rng)
         yield [chunk[place] for place in rng.permutation(rows).tolist()]
 
 
-def produce(bootstrap: str, events: int, number_of_users: int, seed: int, topic: str = TOPIC) -> int:
+def produce(bootstrap: str, load: Load, topic: str = TOPIC) -> int:
     """Write the load to the topic; returns its bytes."""
     producer = Producer(
         {
@@ -100,9 +132,9 @@ def produce(bootstrap: str, events: int, number_of_users: int, seed: int, topic:
         }
     )
     size = 0
-    for chunk in messages(events, number_of_users, seed):
+    for chunk in messages(load):
         for place, value in enumerate(chunk):
-            producer.produce(topic, value, partition=place % PARTITIONS)
+            producer.produce(topic, value, partition=place % load.partitions)
         size += sum(map(len, chunk))
         producer.flush()
     return size
@@ -118,14 +150,16 @@ def check_schema() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bootstrap")
-    parser.add_argument("--events", type=int, default=4_000_000)
-    parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--events", type=int, default=Load.events)
+    parser.add_argument("--users", type=int, default=Load.users)
+    parser.add_argument("--seed", type=int, default=Load.seed)
+    parser.add_argument("--audiences", type=int, default=Load.audiences)
     parser.add_argument("--topic", default=TOPIC)
     options = parser.parse_args()
     check_schema()
-    size = produce(options.bootstrap, options.events, options.users, options.seed, options.topic)
-    print(f"{options.events} events, {size / options.events:.1f} bytes each")
+    load = Load(events=options.events, users=options.users, seed=options.seed, audiences=options.audiences)
+    size = produce(options.bootstrap, load, options.topic)
+    print(f"{load.events} events, {size / load.events:.1f} bytes each")
 
 
 if __name__ == "__main__":

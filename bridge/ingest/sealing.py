@@ -1,8 +1,8 @@
 """From the window to a run, and from the run to the commit (design.md, invariant 2).
 
-Windows are sealed in the order they were drained, beside the reading of the next one. One that cannot be sealed
-now, because the disk is full or the dead letters' topic does not answer, is kept and tried again; nothing behind
-it overtakes it.
+Windows are sealed in the order they were drained, beside the reading of the next one. One that cannot be
+sealed now, because the disk is full or the dead letters' topic does not answer, is kept and tried again;
+nothing behind it overtakes it.
 """
 
 from collections import deque
