@@ -1,8 +1,10 @@
 """An audience file on disk, cut at a user's end where it would grow too large."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +13,7 @@ from bridge.audience.audience import Audience
 from bridge.audience.header import Header
 from bridge.audience.lines import Lines, render
 from bridge.audience.rows import from_user
+from bridge.deliver.ahead import ahead
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import Gathered, removals_alone
 from bridge.spool.disk import Disk
@@ -88,24 +91,24 @@ def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], He
     Raises:
         OSError: The file cannot be written; what there is of it is removed.
     """
-    ranges = iter(gathered)
     tally = _Tally()
-    first = _first_with_rows(recipe, ranges, tally)
-    if first is None:
-        return _built(tally, None, None)
-    header = reserve()
-    path = recipe.directory / header.file_identifier
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            member = CappedGzip(file, limit=recipe.max_bytes, level=recipe.level)
-            member.write(header.render())
-            stop = _fill(recipe, member, _chain(first, recipe, ranges), tally)
-            member.close()
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with closing(ahead((each, _render(recipe, each)) for each in gathered)) as ranges:
+        first = _first_with_rows(recipe, ranges, tally)
+        if first is None:
+            return _built(tally, None, None)
+        header = reserve()
+        path = recipe.directory / header.file_identifier
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                member = CappedGzip(file, limit=recipe.max_bytes, level=recipe.level)
+                member.write(header.render())
+                stop = _fill(recipe, member, chain([first], ranges), tally)
+                member.close()
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     if tally.lines == 0:
         path.unlink()
         return Built(name=None, stop=stop, newest_event_time=None, needed=len(first[1].text))
@@ -114,22 +117,13 @@ def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], He
 
 
 def _first_with_rows(
-    recipe: Recipe, ranges: Iterator[Gathered], tally: _Tally
+    recipe: Recipe, ranges: Iterable[tuple[Gathered, Lines]], tally: _Tally
 ) -> tuple[Gathered, Lines] | None:
-    for gathered in ranges:
-        lines = _render(recipe, gathered)
+    for gathered, lines in ranges:
         if not lines.rows.is_empty():
             return gathered, lines
         tally.cover(gathered, None, recipe.audience)
     return None
-
-
-def _chain(
-    first: tuple[Gathered, Lines], recipe: Recipe, ranges: Iterator[Gathered]
-) -> Iterator[tuple[Gathered, Lines]]:
-    yield first
-    for gathered in ranges:
-        yield gathered, _render(recipe, gathered)
 
 
 def _render(recipe: Recipe, gathered: Gathered) -> Lines:
