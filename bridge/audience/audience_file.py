@@ -13,7 +13,7 @@ from bridge.audience.file_header import check_header
 from bridge.audience.file_rows import RowChecker
 from bridge.audience.file_text import BadGzip, Line, split, unpack
 from bridge.audience.header import Header
-from bridge.audience.lines import LINE_LIMIT
+from bridge.audience.line_limit import LINE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

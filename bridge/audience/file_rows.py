@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bridge.audience.file_text import Line
 from bridge.audience.header import Header
-from bridge.audience.lines import LINE_LIMIT
+from bridge.audience.line_limit import LINE_LIMIT
 
 LARGEST_CODE = 2**31 - 1
 LATEST = 4_133_980_800

@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-_TEXT = 36
+LENGTH = 36
+"""Bytes of a UUID's text."""
+
 _DASHES = [8, 13, 18, 23]
-_DIGITS = [at for at in range(_TEXT) if at not in _DASHES]
+_DIGITS = [at for at in range(LENGTH) if at not in _DASHES]
 _NO_BYTE = 0x100
 
 
@@ -36,7 +38,7 @@ def parse(texts: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
     Where it is not, or the text is null, the halves are 0.
     """
     # A text of any other byte length, or a null, comes back as null: it cannot shift its neighbours.
-    fixed = texts.cast(pl.Binary).bin.reinterpret(dtype=pl.Array(pl.UInt8, _TEXT), endianness="little")
+    fixed = texts.cast(pl.Binary).bin.reinterpret(dtype=pl.Array(pl.UInt8, LENGTH), endianness="little")
     sized = fixed.is_not_null()
     if sized.all():
         hi, lo, ok = _parse_fixed(fixed.to_numpy())
@@ -63,11 +65,11 @@ def _parse_fixed(
     return halves[:, 0].copy(), halves[:, 1].copy(), ok
 
 
-def format(hi: pl.Series, lo: pl.Series) -> pl.Series:  # noqa: A001  # read as uuids.format, beside uuids.parse
-    """The texts (String, lower case) of UUIDs given as halves (UInt64, without nulls)."""
+def digits(hi: pl.Series, lo: pl.Series) -> NDArray[np.uint8]:
+    """The texts (lower case) of UUIDs given as halves (UInt64, without nulls), in rows of `LENGTH` bytes."""
     halves = np.empty((len(hi), 2), dtype=">u8")
     halves[:, 0] = hi.to_numpy()
     halves[:, 1] = lo.to_numpy()
-    texts = np.full((len(hi), _TEXT), ord("-"), dtype=np.uint8)
+    texts = np.full((len(hi), LENGTH), ord("-"), dtype=np.uint8)
     texts[:, _DIGITS] = _DIGITS_OF_BYTE.take(halves.view(np.uint8)).view(np.uint8)
-    return pl.Series("user", texts.view(f"S{_TEXT}").reshape(-1)).cast(pl.String)
+    return texts

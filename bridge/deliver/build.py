@@ -120,7 +120,7 @@ def _first_with_rows(
     recipe: Recipe, ranges: Iterable[tuple[Gathered, Lines]], tally: _Tally
 ) -> tuple[Gathered, Lines] | None:
     for gathered, lines in ranges:
-        if not lines.rows.is_empty():
+        if lines.text:
             return gathered, lines
         tally.cover(gathered, None, recipe.audience)
     return None
@@ -140,7 +140,7 @@ def _fill(
     """Write range after range; returns the first user that found no room, or None."""
     for gathered, lines in ranges:
         left = _write(member, lines, tally)
-        stop = None if left.rows.is_empty() else left.first_user
+        stop = left.first_user if left.text else None
         tally.cover(gathered, stop, recipe.audience)
         if stop is not None:
             return stop
@@ -149,18 +149,14 @@ def _fill(
 
 def _write(member: CappedGzip, lines: Lines, tally: _Tally) -> Lines:
     """Write as many whole users as surely fit; returns the rest."""
-    while not lines.rows.is_empty():
-        text = lines.text
-        room = member.room(len(text))
-        fitting = lines if len(text) <= room else lines.fitting(room)
-        if fitting.rows.is_empty():
+    while lines.text:
+        fitting, lines = lines.cut(member.room(len(lines.text)))
+        if not fitting.text:
             break
-        written = text if fitting is lines else fitting.text
-        for start in range(0, len(written), SLICE):
-            member.write(written[start : start + SLICE])
-        tally.lines += written.count(b"\n")
+        for start in range(0, len(fitting.text), SLICE):
+            member.write(fitting.text[start : start + SLICE])
+        tally.lines += fitting.text.count(b"\n")
         tally.memberships += fitting.memberships
-        lines = lines.after(fitting)
     return lines
 
 

@@ -39,8 +39,8 @@ POLL = SECOND // 4
 LAG = 5 * SECOND
 """How often the lag is told, ms."""
 
-LARGEST_BATCH = 100_000
-"""More messages at once do not make it faster (facts.md, Kafka)."""
+LARGEST_BATCH = 50_000
+"""More messages at once do not make it faster, and take more memory."""
 
 SMALLEST_BATCH = 100
 """However large the events are; also the first one, before anything is known of their size."""

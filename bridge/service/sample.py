@@ -173,7 +173,7 @@ def _packed(header: Header, lines: Lines, limit: int, level: int) -> tuple[bytes
     file = io.BytesIO()
     member = CappedGzip(file, limit=limit, level=level)
     member.write(header.render())
-    lines = lines.fitting(member.room(len(lines.text)))
+    lines, _ = lines.cut(member.room(len(lines.text)))
     member.write(lines.text)
     member.close()
     return file.getvalue(), lines

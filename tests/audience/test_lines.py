@@ -6,7 +6,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.audience.lines import LINE_LIMIT, render
+from bridge.audience.line_limit import LINE_LIMIT
+from bridge.audience.lines import render
 from bridge.audience.merge import latest
 from bridge.audience.rows import schema
 from tests.parts.audiences import DISPLAY, HASHED
@@ -86,11 +87,10 @@ def test_a_long_user_goes_on_in_further_lines(shapes, wiped):
 
 @given(st.integers(0, 400))
 def test_cutting_keeps_users_whole(size):
-    """`fitting` and `after` part the text at a user's end, and `fitting` is as long as it can be."""
+    """The text is cut at a user's end, and what fits is as long as it can be."""
     memberships = [(user, segment, 0) for user in range(5) for segment in range(1, user + 2)]
     lines = render(DISPLAY, rows(DISPLAY, memberships), "77")
-    fitting = lines.fitting(size)
-    rest = lines.after(fitting)
+    fitting, rest = lines.cut(size)
     assert fitting.text + rest.text == lines.text
     assert len(fitting.text) <= size
     assert not rest.text or len(fitting.text + rest.text.split(b"\n")[0]) + 1 > size
