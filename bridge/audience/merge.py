@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from bridge.audience.audience import Audience
+from bridge.audience.roster import WHOSE
 from bridge.audience.rows import ORDER, everything, user_columns
 
 
@@ -19,18 +20,21 @@ def latest(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         audience: Whose rows these are.
-        rows: Columns of `rows.schema`, with or without `run`, in any order.
+        rows: Columns of `rows.schema`, with or without `run`, in any order. Rows of several audiences with
+            the same columns may be merged at once: then `audience` (integers) says whose each row is, and is
+            sorted by first.
 
     Returns:
         The same columns. Of two copies of one write (an event read twice) the one in the newer run stays.
     """
-    key = [*user_columns(audience), "segment"]
+    user = [*([WHOSE] if WHOSE in rows.columns else []), *user_columns(audience)]
+    key = [*user, "segment"]
     run = ["run"] if "run" in rows.columns else []
     ordered = rows.sort([*key, *ORDER, *run])
     winners = ordered.filter(_last_of(key))
     if not (winners["segment"] == everything(audience)).any():
         return winners
-    return winners.filter(_not_before_remove_all(audience))
+    return winners.filter(_not_before_remove_all(user, everything(audience)))
 
 
 def first_of(columns: Iterable[str]) -> pl.Expr:
@@ -42,13 +46,13 @@ def _last_of(columns: Iterable[str]) -> pl.Expr:
     return pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in columns)
 
 
-def _not_before_remove_all(audience: Audience) -> pl.Expr:
+def _not_before_remove_all(user: Iterable[str], everything_: int | str) -> pl.Expr:
     """True where a row's place in the order is not below that of its user's remove_all.
 
     The remove_all is its user's first row, so filling its place forward over the user needs no join.
     """
-    first = first_of(user_columns(audience))
-    removes = pl.col("segment") == everything(audience)
+    first = first_of(user)
+    removes = pl.col("segment") == everything_
     verdict = pl.lit(value=True)
     for name in reversed(ORDER):
         floor = pl.when(first).then(pl.when(removes).then(pl.col(name)).otherwise(pl.col(name).lower_bound()))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bridge.audience.roster import Roster
 from bridge.audience.rows import source_rank
 from bridge.backoff import Backoff
 from bridge.clock import SECOND, Clock
@@ -89,10 +90,11 @@ class Collector:
 
     def __init__(self, parts: CollectorParts) -> None:
         self._parts = parts
+        roster = Roster()
         self._intakes = {
-            stream.name: Intake(stream, parts.decoders[stream.name]) for stream in parts.topics.streams
+            each.name: Intake(each, parts.decoders[each.name], roster) for each in parts.topics.streams
         }
-        self._window = Window()
+        self._window = Window(roster)
         self._held: dict[str, _Held] = {}
         self._progress: Progress | None = None
         self._batch = SMALLEST_BATCH
@@ -254,8 +256,8 @@ class Collector:
         except RegistryUnreachable as failure:
             _log.warning("registry_unreachable", stream=stream, reason=str(failure))
             return False
-        for audience, frame in found.shards.items():
-            self._window.add(audience, frame, read_at=piece.read_at)
+        for frame in found.frames:
+            self._window.add(frame, read_at=piece.read_at)
             observer.collected(stream, len(frame))
         self._window.add_dead_letters(found.refused)
         for letter in found.refused:

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from bridge.audience import rows
-from bridge.audience.audience import Audience
+from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.ingest.partition import Partition
 from bridge.ingest.validate import Validator
@@ -107,8 +106,8 @@ def pieces(batch: "Sequence[Message]", read_at: int) -> list[Piece]:
 class Yield:
     """What became of a piece."""
 
-    shards: dict[Audience, pl.DataFrame]
-    """Rows (`rows.schema`) by audience."""
+    frames: tuple[pl.DataFrame, ...]
+    """Rows of audiences with the same columns: those of `rows.schema` and `audience` (of the roster)."""
     refused: list[DeadLetter]
     """The events that were refused."""
     tombstones: int
@@ -118,11 +117,11 @@ class Yield:
 class Intake:
     """What a stream makes of its messages."""
 
-    def __init__(self, stream: "Stream", decoder: "Decoder") -> None:
+    def __init__(self, stream: "Stream", decoder: "Decoder", roster: Roster) -> None:
         self.stream = stream
         """Whose messages."""
         self._decoder = decoder
-        self._validator = Validator(stream)
+        self._validator = Validator(stream, roster)
 
     def read(self, piece: Piece, source: int) -> Yield:
         """Decode and judge each event; `source` is the topic's rank in the order of writes.
@@ -133,15 +132,13 @@ class Intake:
         present = piece.with_values()
         tombstones = len(piece.values) - len(present.values)
         if not present.values:
-            return Yield(shards={}, refused=[], tombstones=tombstones)
+            return Yield(frames=(), refused=[], tombstones=tombstones)
         # with_values has left no None; a copy to say so to mypy would cost 100,000 steps a batch
         decoded = self._decoder.decode(present.values)  # type: ignore[arg-type]  # as said above
         judged = self._validator.sort_out(decoded.events, piece.read_at)
-        shards = {
-            audience: _placed(audience, shard, present, source) for audience, shard in judged.shards.items()
-        }
+        frames = tuple(_placed(frame, present, source) for frame in judged.frames)
         refused = [self._dead_letter(present, refusal) for refusal in (*decoded.refused, *judged.refused)]
-        return Yield(shards=shards, refused=refused, tombstones=tombstones)
+        return Yield(frames=frames, refused=refused, tombstones=tombstones)
 
     def _dead_letter(self, piece: Piece, refusal: "Refusal") -> DeadLetter:
         message = piece.messages[refusal.index]
@@ -159,11 +156,11 @@ class Intake:
         )
 
 
-def _placed(audience: Audience, shard: pl.DataFrame, piece: Piece, source: int) -> pl.DataFrame:
-    """The shard's rows with their events' places in Kafka instead of their index."""
-    index = shard["index"].to_numpy()
-    return shard.with_columns(
+def _placed(frame: pl.DataFrame, piece: Piece, source: int) -> pl.DataFrame:
+    """The rows with their events' places in Kafka instead of their index."""
+    index = frame["index"].to_numpy()
+    return frame.drop("index").with_columns(
         pl.lit(source, dtype=pl.UInt64).alias("source"),
         pl.Series("partition", piece.partitions[index]),
         pl.Series("offset", piece.offsets[index]),
-    ).select(rows.schema(audience).names())
+    )

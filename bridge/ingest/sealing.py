@@ -55,11 +55,6 @@ class _Drained:
     """Partitions that were taken from us since: sealed, but not to be committed by us."""
 
     @property
-    def memberships(self) -> int:
-        """Number of rows."""
-        return sum(map(len, self.contents.shards.values()))
-
-    @property
     def offsets(self) -> dict[Partition, int]:
         """What may be committed once it is sealed."""
         offsets = {Partition(*at): offset for at, offset in self.contents.positions.items()}
@@ -190,13 +185,13 @@ class Sealing:
         self._drained.popleft()
         self._refused.succeeded()
         self._source.commit(first.offsets, number)
-        self._observer.sealed(number, first.memberships)
+        self._observer.sealed(number, first.contents.memberships)
         return True
 
     def _seal_one(self, drained: _Drained) -> int:
         contents = drained.contents
         run = self._spool.seal(
-            shards=contents.shards,
+            shards=contents.shards(),
             oldest_read_at=contents.oldest_read_at,
             positions=drained.positions,
             now=self._clock.now(),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bridge.audience import rows, uuids
 from bridge.audience.audience import Audience
+from bridge.audience.roster import WHOSE, Roster
 from bridge.config.model import MM, Stream
 from bridge.ingest.events import Reason, Refusal
 
@@ -36,11 +37,12 @@ _Codes: TypeAlias = NDArray[np.int64] | int
 class Sorted:
     """What became of a batch of events."""
 
-    shards: dict[Audience, pl.DataFrame]
-    """Rows by audience: `index` (UInt32, as in the events) and the columns of `rows.schema` without the
-    event's place in Kafka, in order of (index, element), one row for an event's segment."""
+    frames: tuple[pl.DataFrame, ...]
+    """Rows of audiences with the same columns: `index` (UInt32, as in the events), `audience` (UInt32, of
+    the validator's roster) and the columns of `rows.schema` without the event's place in Kafka, in order of
+    (index, element), one row for an event's segment. None is empty."""
     refused: tuple[Refusal, ...]
-    """The refused events by ascending index; none of their rows is in a shard."""
+    """The refused events by ascending index; none of their rows is in a frame."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,8 +106,9 @@ class _Elements:
 class Validator:
     """The rules of one stream."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, roster: Roster) -> None:
         self._stream = stream
+        self._roster = roster
         self._clients = _Choice.of(stream.client, tuple(stream.clients))
         self._users = _Choice.of(stream.user_namespace, tuple(stream.user_namespaces))
         self._tables = {stream.user_namespace: stream.user_table_id or "", **stream.user_namespaces}
@@ -114,7 +117,7 @@ class Validator:
     def sort_out(self, events: pl.DataFrame, now: int) -> Sorted:
         """Accept or refuse each event (of `events.events_schema`, by ascending index) as read at `now`."""
         if events.is_empty():
-            return Sorted(shards={}, refused=())
+            return Sorted(frames=(), refused=())
         mobile = self._mobile(events["mobile"])
         clients, users, segments = (
             self._clients.choose(events["client"]),
@@ -141,14 +144,14 @@ class Validator:
         verdict = _verdict(faults, len(events))
         accepted = pl.DataFrame(
             {"index": events["index"], **columns, "event_time": events["event_time"], "emptied": emptied}
-        ).with_columns(audience=self._codes(mobile, clients, users, segments))
+        ).with_columns(self._codes(mobile, clients, users, segments).alias(WHOSE))
         kept = verdict == _ACCEPTED
         refused = _refusals(events["index"], verdict, faults) if not kept.all() else ()
         if refused:
             accepted = accepted.filter(pl.Series(kept))
             elements = elements.where(kept[elements.owner])
             elements = _Elements((np.cumsum(kept) - 1)[elements.owner], elements.columns)
-        return Sorted(shards=self._shards(accepted, elements), refused=refused)
+        return Sorted(frames=self._frames(accepted, elements), refused=refused)
 
     def _mobile(self, named: pl.Series) -> _Flags:
         """Whether each event is of a device: the stream's inventory is stronger than the event."""
@@ -191,7 +194,7 @@ class Validator:
         )
 
     def _codes(self, mobile: _Flags, clients: _Codes, users: _Codes, segments: _Codes) -> pl.Expr | pl.Series:
-        """One number for each event's audience; `_audience` is the inverse."""
+        """One number of our own for each event's audience; `_audience` is the inverse."""
         codes = np.asarray(mobile, dtype=np.int64)
         for choice, chosen in (
             (self._clients, clients),
@@ -217,25 +220,38 @@ class Validator:
             hashed=self._stream.hash_segments,
         )
 
-    def _shards(self, accepted: pl.DataFrame, elements: _Elements) -> dict[Audience, pl.DataFrame]:
-        """The rows of accepted events, apart by audience."""
+    def _frames(self, accepted: pl.DataFrame, elements: _Elements) -> tuple[pl.DataFrame, ...]:
+        """The rows of accepted events, those with UUIDs apart from those with other ids."""
         if accepted.is_empty():
-            return {}
+            return ()
         hashed = self._stream.hash_segments
+        accepted, audiences = self._numbered(accepted)
         frame = _expand(accepted, _last_of_each(elements), "" if hashed else 0).with_columns(
             pl.col("segment").cast(pl.String if hashed else pl.UInt32)
         )
-        codes = frame["audience"]
-        if codes.min() == codes.max():
-            parts = {codes[0]: frame}
+        alike: dict[tuple[str, ...], list[int]] = {}
+        for number, audience in audiences.items():
+            alike.setdefault(tuple(rows.user_columns(audience)), []).append(number)
+        return tuple(
+            (frame if len(alike) == 1 else frame.filter(pl.col(WHOSE).is_in(numbers))).select(
+                "index", WHOSE, *user, "segment", "timestamp", "event_time"
+            )
+            for user, numbers in alike.items()
+        )
+
+    def _numbered(self, accepted: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, Audience]]:
+        """The events with their audiences' numbers in the roster in place of ours; and these audiences."""
+        codes = accepted[WHOSE]
+        present = [codes[0]] if codes.min() == codes.max() else np.flatnonzero(np.bincount(codes)).tolist()
+        audiences = [self._audience(int(code)) for code in present]
+        numbers = [self._roster.number(audience) for audience in audiences]
+        if len(present) == 1:
+            whose: pl.Expr | pl.Series = pl.lit(numbers[0], dtype=pl.UInt32)
         else:
-            keyed = frame.partition_by("audience", maintain_order=True, as_dict=True)
-            parts = {key[0]: part for key, part in keyed.items()}
-        shards = {self._audience(int(code)): part for code, part in parts.items()}
-        return {
-            audience: part.select("index", *rows.user_columns(audience), "segment", "timestamp", "event_time")
-            for audience, part in shards.items()
-        }
+            table = np.zeros(present[-1] + 1, dtype=np.uint32)
+            table[present] = numbers
+            whose = pl.Series(table[codes.to_numpy()])
+        return accepted.with_columns(whose.alias(WHOSE)), dict(zip(numbers, audiences, strict=True))
 
 
 def _flags(values: pl.Series) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from bridge.audience.audience import Audience
+from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
 
 _DEAD_LETTER_BYTES = 1_000
@@ -19,8 +20,11 @@ _WIDTHS: dict[pl.DataType, int] = {pl.UInt32(): 4, pl.Int32(): 4, pl.UInt64(): 8
 class WindowContents:
     """All that one window held, to be sealed as one run."""
 
-    shards: Mapping[Audience, pl.DataFrame]
-    """Rows (columns of `rows.schema`) by audience, in the order they were added; none is empty."""
+    frames: tuple[tuple[pl.DataFrame, ...], ...]
+    """Rows (columns of `rows.schema` and `audience`), in the order they were added, frames with the same
+    columns together; none is empty."""
+    roster: Roster
+    """Which audience a number in the column `audience` is."""
     oldest_read_at: Mapping[Audience, int]
     """When the oldest row of each audience was read (epoch ms)."""
     positions: Mapping[tuple[str, int], int]
@@ -28,16 +32,30 @@ class WindowContents:
     dead_letters: tuple[DeadLetter, ...]
     """The refused events, in the order they were added."""
 
+    @property
+    def memberships(self) -> int:
+        """Number of rows."""
+        return sum(len(frame) for alike in self.frames for frame in alike)
+
+    def shards(self) -> dict[Audience, pl.DataFrame]:
+        """The rows by audience, with the columns of `rows.schema`; made anew, as it takes time and memory."""
+        found: dict[Audience, pl.DataFrame] = {}
+        for alike in self.frames:
+            found |= self.roster.split(alike)
+        return found
+
 
 class Window:
     """Collects rows, dead letters and positions until they are drained into a run.
 
-    Frames are kept as they come and put together only when drained, so that a batch is copied once.
+    Frames are kept as they come, and put together and taken apart by audience only when they are sealed: a
+    batch costs as much for 500 audiences as for one.
     """
 
-    def __init__(self) -> None:
-        self._frames: dict[Audience, list[pl.DataFrame]] = {}
-        self._read_at: dict[Audience, int] = {}
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._frames: dict[tuple[pl.DataType, ...], list[pl.DataFrame]] = {}
+        self._read_at: dict[int, int] = {}
         self._positions: dict[tuple[str, int], int] = {}
         self._dead_letters: list[DeadLetter] = []
         self._bytes = 0
@@ -64,12 +82,13 @@ class Window:
         """There is nothing to seal: not even a position that moved on."""
         return not (self._frames or self._positions or self._dead_letters)
 
-    def add(self, audience: Audience, frame: pl.DataFrame, *, read_at: int) -> None:
-        """Take rows (columns of `rows.schema`, in any order of rows) that were read at `read_at`."""
+    def add(self, frame: pl.DataFrame, *, read_at: int) -> None:
+        """Take rows (columns of `rows.schema` and `audience`, in any order) that were read at `read_at`."""
         if frame.is_empty():
             return
-        self._frames.setdefault(audience, []).append(frame)
-        self._read_at[audience] = min(read_at, self._read_at.get(audience, read_at))
+        self._frames.setdefault(tuple(frame.dtypes), []).append(frame)
+        for number in self._roster.present(frame):
+            self._read_at[number] = min(read_at, self._read_at.get(number, read_at))
         self._bytes += _size(frame)
         self._memberships += len(frame)
         self._grow_older(read_at)
@@ -90,8 +109,9 @@ class Window:
     def drain(self) -> WindowContents:
         """Give all away; the window is empty after."""
         contents = WindowContents(
-            shards={audience: pl.concat(frames) for audience, frames in self._frames.items()},
-            oldest_read_at=self._read_at,
+            frames=tuple(map(tuple, self._frames.values())),
+            roster=self._roster,
+            oldest_read_at={self._roster[number]: read_at for number, read_at in self._read_at.items()},
             positions=self._positions,
             dead_letters=tuple(self._dead_letters),
         )

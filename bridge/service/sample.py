@@ -18,6 +18,7 @@ from bridge.audience.header import Header
 from bridge.audience.lines import Lines, render
 from bridge.audience.merge import latest
 from bridge.audience.names import FileName, next_stamp, parse
+from bridge.audience.roster import Roster
 from bridge.audience.rows import source_rank
 from bridge.clock import SECOND
 from bridge.config import Account, Config, Stream
@@ -27,6 +28,7 @@ from bridge.ingest.decode import decoder_for
 from bridge.ingest.intake import Intake, pieces
 from bridge.ingest.registry import Registry
 from bridge.ingest.topics import Topics
+from bridge.ingest.window import Window
 from bridge.service.newest import Newest, Reader
 from bridge.service.wiring import Outside
 
@@ -120,17 +122,17 @@ def _stream(config: Config, name: str) -> Stream:
 def _take(config: Config, stream: Stream, newest: Newest, outside: Outside) -> _Taken:
     """Decode and judge each event, and merge what is accepted."""
     registry = Registry(config.schema_registry, outside.clock) if config.schema_registry else None
-    intake = Intake(stream, decoder_for(stream, registry))
-    shards: dict[Audience, list[pl.DataFrame]] = {}
+    roster = Roster()
+    intake, window = Intake(stream, decoder_for(stream, registry), roster), Window(roster)
     refused: Counter[str] = Counter()
     for piece in pieces(newest.messages, outside.clock.now()):
         read = intake.read(piece, source_rank(newest.cluster_id, newest.topic_ids[piece.topic]))
         refused.update(str(letter.reason) for letter in read.refused)
-        for audience, rows in read.shards.items():
-            shards.setdefault(audience, []).append(rows)
+        for frame in read.frames:
+            window.add(frame, read_at=piece.read_at)
     if registry is not None:
         registry.close()
-    merged = {audience: latest(audience, pl.concat(parts)) for audience, parts in shards.items()}
+    merged = {audience: latest(audience, rows) for audience, rows in window.drain().shards().items()}
     return _Taken(rows=merged, refused=refused)
 
 

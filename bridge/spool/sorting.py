@@ -1,15 +1,60 @@
-"""Sorting a window that is large: users in ranges, so that what sorting needs beside the rows is small."""
+"""Sorting a window: large audiences by ranges of users, as sorting takes memory; small ones together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
 from bridge.audience.audience import Audience
 from bridge.audience.merge import latest
+from bridge.audience.roster import WHOSE
 from bridge.audience.rows import from_user, user_columns, user_key
 
 SAMPLE = 2_048
 """Rows that are looked at to find where to cut."""
+
+
+def sorted_shards(
+    shards: Mapping[Audience, pl.DataFrame], size: int
+) -> Iterator[tuple[Audience, pl.DataFrame]]:
+    """`merge.latest` of each shard, in pieces as of `sorted_pieces`; audiences ascend.
+
+    Small neighbours are sorted together: 500 sorts of a few rows would cost more than one of all.
+    """
+    for group in _groups(shards, size):
+        if len(group) == 1:
+            for piece in sorted_pieces(group[0], shards[group[0]], size):
+                yield group[0], piece
+        else:
+            yield from _sorted_together(group, [shards[audience] for audience in group])
+
+
+def _groups(shards: Mapping[Audience, pl.DataFrame], size: int) -> Iterator[list[Audience]]:
+    """The audiences in order; neighbours with the same columns together, as long as they have `size` rows."""
+    group: list[Audience] = []
+    rows = 0
+    for audience in sorted(shards):
+        height = shards[audience].height
+        alike = group and shards[group[0]].schema == shards[audience].schema
+        if group and not (alike and rows + height <= size):
+            yield group
+            group, rows = [], 0
+        group.append(audience)
+        rows += height
+    if group:
+        yield group
+
+
+def _sorted_together(
+    group: Sequence[Audience], frames: Sequence[pl.DataFrame]
+) -> Iterator[tuple[Audience, pl.DataFrame]]:
+    numbered = [frame.with_columns(pl.lit(at).alias(WHOSE)) for at, frame in enumerate(frames)]
+    merged = latest(group[0], pl.concat(numbered))
+    starts = merged[WHOSE].search_sorted(np.arange(len(group) + 1)).to_list()
+    merged = merged.drop(WHOSE)
+    for audience, (start, stop) in zip(group, pairwise(starts), strict=True):
+        yield audience, merged[start:stop]
 
 
 def sorted_pieces(audience: Audience, rows: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:

@@ -35,7 +35,7 @@ from bridge.spool.merging import write_merged
 from bridge.spool.numbers import Numbers
 from bridge.spool.run import Run, file_name, identity
 from bridge.spool.run_writer import RunWriter
-from bridge.spool.sorting import sorted_pieces
+from bridge.spool.sorting import sorted_shards
 
 FORMAT = 1
 """Version of the spool's layout."""
@@ -190,12 +190,9 @@ class Spool:
             BridgeError: What `publish_dead_letters` raised; as SpoolFull.
         """
         filled = {audience: shards[audience] for audience in sorted(shards) if shards[audience].height}
-        taken: list[pl.DataFrame] = []
         with self._writing(), self._new_run() as writer:
-            for audience, rows in filled.items():
-                for piece in sorted_pieces(audience, rows, self._sizes.range_rows):
-                    taken.append(piece.group_by("source", "partition").agg(pl.col("offset").min()))
-                    writer.add(audience, piece)
+            for audience, rows in sorted_shards(filled, self._sizes.range_rows):
+                writer.add(audience, rows)
             with self._numbering():
                 number = self._numbers.allot(self._folder.highest())
                 writer.finish(
@@ -203,7 +200,7 @@ class Spool:
                     low=number,
                     sealed_at=now,
                     oldest_sealed_at=now,
-                    positions=_numbered(positions, number, taken),
+                    positions=_numbered(positions, number, filled.values()),
                     oldest_read_at=oldest_read_at,
                 )
                 if publish_dead_letters is not None:
@@ -373,11 +370,13 @@ def _read_id(path: Path) -> str:
     return stored.id
 
 
-def _numbered(positions: Iterable[Position], number: int, taken: Sequence[pl.DataFrame]) -> list[Position]:
+def _numbered(positions: Iterable[Position], number: int, shards: Iterable[pl.DataFrame]) -> list[Position]:
     """The positions as the run's own, each with the smallest `offset` of its `source` and `partition`."""
+    places = [shard.select("source", "partition", "offset") for shard in shards]
     first: dict[tuple[int, int], int] = {}
-    for source, partition, offset in pl.concat(taken).iter_rows() if taken else ():
-        first[source, partition] = min(first.get((source, partition), offset), offset)
+    if places:
+        lowest = pl.concat(places).group_by("source", "partition").agg(pl.col("offset").min())
+        first = {(source, partition): offset for source, partition, offset in lowest.iter_rows()}
     return [
         replace(
             position,

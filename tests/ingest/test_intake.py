@@ -5,12 +5,15 @@ import sys
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from bridge.audience.roster import Roster
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.intake import Intake, pieces
 from bridge.ingest.partition import Partition
 from bridge.ingest.window import Window
 from tests.parts import events as made
 from tests.parts.collecting import NOW, MockBroker, stream
+
+ROSTER = Roster()
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def intake(tmp_path_factory):
     path = tmp_path_factory.mktemp("schema") / "writer.avsc"
     path.write_text((made.SCHEMAS / "segment_membership.avsc").read_text())
     acme = stream(topics=("clean", "holes"), format="avro", schema=path)
-    return Intake(acme, decoder_for(acme, None))
+    return Intake(acme, decoder_for(acme, None), ROSTER)
 
 
 def of_topic(messages, topic):
@@ -65,9 +68,9 @@ def test_rows_have_their_events_place(messages, intake):
             for message in piece.messages
             if message.value() is not None
         }
-        rows = [frame.select("partition", "offset").rows() for frame in found.shards.values()]
+        rows = [frame.select("partition", "offset").rows() for frame in found.frames]
         assert {place for some in rows for place in some} == there
-        assert {source for frame in found.shards.values() for source in frame["source"]} == {7}
+        assert {source for frame in found.frames for source in frame["source"]} == {7}
 
 
 def test_partitions_taken_away(messages):
@@ -98,12 +101,12 @@ def test_no_python_call_for_an_event(messages, intake):
     """From 10,000 to 20,000 clean events the number of Python calls does not grow."""
 
     def take(batch):
-        window = Window()
+        window = Window(ROSTER)
         for piece in pieces(batch, NOW):
             found = intake.read(piece, 7)
             assert not found.refused
-            for audience, frame in found.shards.items():
-                window.add(audience, frame, read_at=NOW)
+            for frame in found.frames:
+                window.add(frame, read_at=NOW)
             for at, offset in piece.next_offsets.items():
                 window.add_position(*at, offset, read_at=NOW)
 

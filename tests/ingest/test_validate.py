@@ -1,6 +1,7 @@
 import re
 import sys
 import uuid
+from dataclasses import dataclass
 
 import polars as pl
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.audience import rows
 from bridge.audience.audience import Audience
+from bridge.audience.roster import Roster
 from bridge.config import Stream
 from bridge.ingest.events import Reason, events_schema
 from bridge.ingest.validate import Validator
@@ -75,8 +77,25 @@ def frame(stream, events, indices=None):
     return pl.DataFrame(listed, schema=events_schema(hashed=stream.hash_segments))
 
 
+@dataclass
+class Told:
+    """What became of events: `shards` are the rows by audience."""
+
+    shards: dict
+    refused: tuple
+
+
+def told(stream, events):
+    roster = Roster()
+    result = Validator(stream, roster).sort_out(events, NOW)
+    shards = {}
+    for some in result.frames:
+        shards |= roster.split([some])
+    return Told(shards, result.refused)
+
+
 def sort_out(stream, *events):
-    return Validator(stream).sort_out(frame(stream, events), NOW)
+    return told(stream, frame(stream, events))
 
 
 def reasons(stream, *events):
@@ -252,7 +271,7 @@ def test_details_show_the_first_faulty_number_of_their_event():
 def test_an_events_index_is_kept():
     """Refusals and rows carry the events' own indices, which may have gaps."""
     events = [event(), event(event_time=0), event(segments=[(1, 0), (2, 0)])]
-    result = Validator(GLOBAL).sort_out(frame(GLOBAL, events, [3, 8, 9]), NOW)
+    result = told(GLOBAL, frame(GLOBAL, events, [3, 8, 9]))
     assert [refusal.index for refusal in result.refused] == [8]
     (shard,) = result.shards.values()
     assert shard["index"].to_list() == [3, 9, 9]
@@ -471,7 +490,7 @@ def calls_for(stream, size, segments):
         },
         schema=events_schema(hashed=stream.hash_segments),
     )
-    validator = Validator(stream)
+    validator = Validator(stream, Roster())
     calls = 0
 
     def count(_frame, kind, _argument):

@@ -2,6 +2,7 @@ import polars as pl
 
 from bridge.audience import rows
 from bridge.audience.audience import Audience
+from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.ingest.window import Window, WindowContents
 from tests.parts.audiences import DISPLAY
@@ -17,14 +18,23 @@ PARTNER = Audience(
 )
 
 
+ROSTER = Roster()
+
+
+def of(audience, frame):
+    return frame.with_columns(pl.lit(ROSTER.number(audience), pl.UInt32).alias("audience"))
+
+
 def cookies(*offsets):
     plain = {"hi": 1, "lo": 2, "segment": 3, "timestamp": 0, "event_time": 5, "source": 6, "partition": 7}
-    return pl.DataFrame([plain | {"offset": offset} for offset in offsets], schema=rows.schema(DISPLAY))
+    frame = pl.DataFrame([plain | {"offset": offset} for offset in offsets], schema=rows.schema(DISPLAY))
+    return of(DISPLAY, frame)
 
 
 def partners(*users):
     plain = {"segment": 3, "timestamp": 0, "event_time": 5, "source": 6, "partition": 7, "offset": 8}
-    return pl.DataFrame([{"user": user, **plain} for user in users], schema=rows.schema(PARTNER))
+    frame = pl.DataFrame([{"user": user, **plain} for user in users], schema=rows.schema(PARTNER))
+    return of(PARTNER, frame)
 
 
 def letter(offset, *, key=None, value=b"", read_at=100):
@@ -44,39 +54,41 @@ def letter(offset, *, key=None, value=b"", read_at=100):
 
 def test_a_new_window_is_empty():
     """Nothing added: nothing to seal, no bytes, no age."""
-    window = Window()
+    window = Window(ROSTER)
     assert window.empty
     assert (window.bytes, window.memberships, window.oldest_read_at) == (0, 0, None)
     contents = window.drain()
-    assert contents == WindowContents(shards={}, oldest_read_at={}, positions={}, dead_letters=())
+    assert contents == WindowContents(
+        frames=(), roster=ROSTER, oldest_read_at={}, positions={}, dead_letters=()
+    )
 
 
 def test_rows_come_out_by_audience_in_the_order_they_came_in():
     """Frames of an audience are put one after the other; the oldest reading of each audience is kept."""
-    window = Window()
-    window.add(DISPLAY, cookies(3, 1), read_at=50)
-    window.add(PARTNER, partners("u"), read_at=60)
-    window.add(DISPLAY, cookies(2), read_at=40)
+    window = Window(ROSTER)
+    window.add(cookies(3, 1), read_at=50)
+    window.add(partners("u"), read_at=60)
+    window.add(cookies(2), read_at=40)
     assert window.memberships == 4
     assert window.oldest_read_at == 40
     contents = window.drain()
-    assert contents.shards[DISPLAY]["offset"].to_list() == [3, 1, 2]
-    assert contents.shards[DISPLAY].schema == rows.schema(DISPLAY)
-    assert contents.shards[PARTNER]["user"].to_list() == ["u"]
+    assert contents.shards()[DISPLAY]["offset"].to_list() == [3, 1, 2]
+    assert contents.shards()[DISPLAY].schema == rows.schema(DISPLAY)
+    assert contents.shards()[PARTNER]["user"].to_list() == ["u"]
     assert contents.oldest_read_at == {DISPLAY: 40, PARTNER: 60}
 
 
 def test_a_frame_without_rows_leaves_the_window_empty():
     """No audience and no age comes of no rows."""
-    window = Window()
-    window.add(DISPLAY, cookies(), read_at=50)
+    window = Window(ROSTER)
+    window.add(cookies(), read_at=50)
     assert window.empty
     assert window.oldest_read_at is None
 
 
 def test_a_position_alone_is_something_to_seal_and_grows_old():
     """Where only tombstones were read, their offsets are committed in time all the same."""
-    window = Window()
+    window = Window(ROSTER)
     window.add_position("t", 0, 10, read_at=0)
     window.add_position("t", 0, 12, read_at=9)
     assert not window.empty
@@ -85,7 +97,7 @@ def test_a_position_alone_is_something_to_seal_and_grows_old():
 
 def test_the_largest_position_of_each_partition_stays():
     """A smaller offset than one before does not move a position back; partitions are apart."""
-    window = Window()
+    window = Window(ROSTER)
     for topic, partition, offset in [("t", 0, 10), ("t", 1, 5), ("u", 0, 7), ("t", 0, 12), ("t", 0, 11)]:
         window.add_position(topic, partition, offset, read_at=1)
     assert window.drain().positions == {("t", 0): 12, ("t", 1): 5, ("u", 0): 7}
@@ -93,7 +105,7 @@ def test_the_largest_position_of_each_partition_stays():
 
 def test_dead_letters_alone_are_something_to_seal():
     """They come out in order, and their reading gives the window its age."""
-    window = Window()
+    window = Window(ROSTER)
     letters = [letter(1, read_at=70), letter(2, read_at=60)]
     window.add_dead_letters(letters)
     assert not window.empty
@@ -103,19 +115,19 @@ def test_dead_letters_alone_are_something_to_seal():
 
 def test_a_column_of_one_value_counts_with_all_its_rows():
     """What a frame keeps as one value and a length takes its whole size once it is sealed."""
-    window = Window()
-    window.add(DISPLAY, cookies(*range(1000)).with_columns(pl.lit(6, pl.UInt64).alias("source")), read_at=1)
-    assert window.bytes == 1000 * 56
+    window = Window(ROSTER)
+    window.add(cookies(*range(1000)).with_columns(pl.lit(6, pl.UInt64).alias("source")), read_at=1)
+    assert window.bytes == 1000 * 60
 
 
 def test_memory_is_that_of_the_rows_and_the_dead_letters_bytes():
     """Numbers count by their width, texts by their length, dead letters by key and value."""
-    window = Window()
-    window.add(DISPLAY, cookies(*range(1000)), read_at=1)
-    assert window.bytes == 1000 * (8 + 8 + 4 + 8 + 8 + 8 + 4 + 8)
+    window = Window(ROSTER)
+    window.add(cookies(*range(1000)), read_at=1)
+    assert window.bytes == 1000 * (4 + 8 + 8 + 4 + 8 + 8 + 8 + 4 + 8)
     before = window.bytes
-    window.add(PARTNER, partners(*("u" * 200 for _ in range(1000))), read_at=1)
-    assert window.bytes - before >= 1000 * (200 + 40)
+    window.add(partners(*("u" * 200 for _ in range(1000))), read_at=1)
+    assert window.bytes - before >= 1000 * (200 + 44)
     before = window.bytes
     window.add_dead_letters([letter(1, key=b"k" * 500, value=b"v" * 7000), letter(2, value=None)])
     assert window.bytes - before >= 7500
@@ -123,16 +135,16 @@ def test_memory_is_that_of_the_rows_and_the_dead_letters_bytes():
 
 def test_a_drained_window_is_empty_and_leaves_its_contents_alone():
     """What is added after a drain belongs to the next window only."""
-    window = Window()
-    window.add(DISPLAY, cookies(1), read_at=1)
+    window = Window(ROSTER)
+    window.add(cookies(1), read_at=1)
     window.add_position("t", 0, 2, read_at=1)
     window.add_dead_letters([letter(1)])
     contents = window.drain()
     assert window.empty
     assert (window.bytes, window.memberships, window.oldest_read_at) == (0, 0, None)
-    window.add(DISPLAY, cookies(9), read_at=80)
+    window.add(cookies(9), read_at=80)
     window.add_position("t", 0, 10, read_at=80)
-    assert contents.shards[DISPLAY]["offset"].to_list() == [1]
+    assert contents.shards()[DISPLAY]["offset"].to_list() == [1]
     assert contents.oldest_read_at == {DISPLAY: 1}
     assert contents.positions == {("t", 0): 2}
     assert window.drain().positions == {("t", 0): 10}
