@@ -3,7 +3,8 @@
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
-.PHONY: setup setup-dev demo test bench lock clean
+BENCHES := bench-growth bench-steady bench-opening bench-day
+.PHONY: setup setup-dev demo test bench $(BENCHES) bench-chart lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -29,9 +30,17 @@ test: setup-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+# Options in BENCH, as: make bench BENCH="--rounds 1"
 bench: setup-dev
 	@tests/parts/install.sh
 	@$(BIN)/python -m bench.bench $(BENCH)
+
+$(BENCHES): bench-%: setup-dev
+	@tests/parts/install.sh
+	@$(BIN)/python -m bench.$* $(BENCH)
+
+bench-chart: setup-dev
+	@$(BIN)/python -m bench.chart $(BENCH)
 
 # --no-build-isolation: what builds the project stands in the lock too, with its hash.
 .venv/installed: requirements.lock pyproject.toml
@@ -53,4 +62,4 @@ lock:
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/results
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

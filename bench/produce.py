@@ -10,7 +10,6 @@ gets the same memberships, only split in more files.
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,23 +34,6 @@ FIELDS = [
 ELEMENTS = {1: 0.5, 2: 0.4, 3: 0.1}  # number of segments: share of the events
 
 Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """What is in the topic; equal loads have equal bytes."""
-
-    events: int = 4_000_000
-    users: int = 1_000_000
-    seed: int = 1
-    audiences: int = 1
-    """One: events that name no client; else the number of clients, at most 1000."""
-    partitions: int = PARTITIONS
-
-    @property
-    def clients(self) -> list[str]:
-        """Those that the events name."""
-        return [f"c{number:03}" for number in range(self.audiences)] if self.audiences > 1 else []
 
 
 def varint(numbers: np.ndarray, length: int) -> Bytes:
@@ -80,12 +62,17 @@ def users(number: int, rng: np.random.Generator) -> Bytes:
     return np.concatenate([first, *(part for group in rest for part in (hyphen, group))], axis=1)
 
 
-def client_fields(names: list[str]) -> Bytes:
+def names(audiences: int) -> list[str]:
+    """The clients that events of so many audiences name: none for one audience; at most 1000."""
+    return [f"c{number:03}" for number in range(audiences)] if audiences > 1 else []
+
+
+def client_fields(clients: list[str]) -> Bytes:
     """The field `client` of each of these clients, who are equally long; of none: one row, null."""
-    if not names:
+    if not clients:
         return constant(b"\0", 1)
-    fields = b"".join(bytes([2, len(name) << 1]) + name.encode() for name in names)
-    return np.frombuffer(fields, np.uint8).reshape(len(names), -1)
+    fields = b"".join(bytes([2, len(name) << 1]) + name.encode() for name in clients)
+    return np.frombuffer(fields, np.uint8).reshape(len(clients), -1)
 
 
 def kind(
@@ -103,13 +90,13 @@ def kind(
     return matrix.view(f"V{matrix.shape[1]}").ravel().tolist()
 
 
-def messages(load: Load) -> Iterator[list[bytes]]:
+def messages(events: int, number_of_users: int, seed: int, audiences: int = 1) -> Iterator[list[bytes]]:
     """The events in chunks, in the order of their event times within a chunk's kinds."""
-    rng = np.random.default_rng(load.seed)
-    pool, clients = users(load.users, rng), client_fields(load.clients)
-    for start in range(0, load.events, CHUNK):
-        rows = min(CHUNK, load.events - start)
-        drawn = rng.integers(0, load.users, rows)
+    rng = np.random.default_rng(seed)
+    pool, clients = users(number_of_users, rng), client_fields(names(audiences))
+    for start in range(0, events, CHUNK):
+        rows = min(CHUNK, events - start)
+        drawn = rng.integers(0, number_of_users, rows)
         times = START + np.arange(start, start + rows)
         numbers = rng.choice(list(ELEMENTS), rows, p=list(ELEMENTS.values()))
         chunk: list[bytes] = []
@@ -120,7 +107,16 @@ def messages(load: Load) -> Iterator[list[bytes]]:
         yield [chunk[place] for place in rng.permutation(rows).tolist()]
 
 
-def produce(bootstrap: str, load: Load, topic: str = TOPIC) -> int:
+def produce(
+    bootstrap: str,
+    events: int,
+    number_of_users: int,
+    seed: int,
+    *,
+    topic: str = TOPIC,
+    audiences: int = 1,
+    partitions: int = PARTITIONS,
+) -> int:
     """Write the load to the topic; returns its bytes."""
     producer = Producer(
         {
@@ -132,9 +128,9 @@ def produce(bootstrap: str, load: Load, topic: str = TOPIC) -> int:
         }
     )
     size = 0
-    for chunk in messages(load):
+    for chunk in messages(events, number_of_users, seed, audiences):
         for place, value in enumerate(chunk):
-            producer.produce(topic, value, partition=place % load.partitions)
+            producer.produce(topic, value, partition=place % partitions)
         size += sum(map(len, chunk))
         producer.flush()
     return size
@@ -150,16 +146,16 @@ def check_schema() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bootstrap")
-    parser.add_argument("--events", type=int, default=Load.events)
-    parser.add_argument("--users", type=int, default=Load.users)
-    parser.add_argument("--seed", type=int, default=Load.seed)
-    parser.add_argument("--audiences", type=int, default=Load.audiences)
+    parser.add_argument("--events", type=int, default=4_000_000)
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--audiences", type=int, default=1)
     parser.add_argument("--topic", default=TOPIC)
     options = parser.parse_args()
     check_schema()
-    load = Load(events=options.events, users=options.users, seed=options.seed, audiences=options.audiences)
-    size = produce(options.bootstrap, load, options.topic)
-    print(f"{load.events} events, {size / load.events:.1f} bytes each")
+    load = (options.events, options.users, options.seed)
+    size = produce(options.bootstrap, *load, topic=options.topic, audiences=options.audiences)
+    print(f"{options.events} events, {size / options.events:.1f} bytes each")
 
 
 if __name__ == "__main__":

@@ -153,6 +153,8 @@ class Connection:
         pinned = _pinned(settings)
         credentials = _credentials(settings)
         connection = socket.create_connection((settings.host, settings.port), timeout=patience)
+        # A log-in is a talk of small packets: each would wait 40 ms for the answer to the one before.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.watchdog.guard(connection)
         transport = self._transport = paramiko.Transport(connection)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = patience
