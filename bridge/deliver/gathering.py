@@ -15,7 +15,7 @@ from bridge.audience.rows import REMOVE, everything, schema, user_columns, user_
 from bridge.deliver.records import AudienceState
 from bridge.spool.run import Run
 
-RANGE_ROWS = 400_000
+RANGE_ROWS = 200_000
 """Rows of a range of users, before merging: enough to sort fast, about 100 MB while it is worked on."""
 
 

@@ -13,19 +13,15 @@ the two lines that Rust then writes on stderr hold numbers only.
 
 import io
 import json
-import os
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from bridge.ingest.avro_layout import Column, Kind, Layout
-from bridge.ingest.values import Values
-
-Offsets = NDArray[np.int64]
+from bridge.ingest.values import Joined, Offsets, Values
 
 _NONCE = "nonce"
-_NONCE_BYTES = 8
 _SYNC = bytes(16)
 _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 """What polars raises for bad bodies; OSError, where the bytes end too soon."""
@@ -54,21 +50,21 @@ class BlockReader:
 
     def read(self, values: Values) -> pl.DataFrame:
         """The layout's columns; NotClean, if they are not all right."""
-        nonce = _draw()
-        body = nonce.join(values.raw) + nonce
-        block = b"".join([self._head, _number(len(values)), _number(len(body)), body, _SYNC])
+        joined = values.joined
+        sizes = _number(len(values)), _number(len(joined.body))
+        block = b"".join([self._head, *sizes, joined.body, _SYNC])
         try:
             frame = pl.read_avro(io.BytesIO(block), columns=self._columns)
         except _UNREADABLE as error:
             raise NotClean from error
-        expected = np.frombuffer(nonce, np.int64)
+        expected = np.frombuffer(joined.nonce, np.int64)
         if len(frame) != len(values) or (frame[_NONCE].to_numpy().view(np.int64) != expected).any():
             raise NotClean
         frame = frame.drop(_NONCE)
-        self._look(frame, np.frombuffer(body, np.uint8), values.sizes)
+        self._look(frame, joined)
         return frame
 
-    def _look(self, frame: pl.DataFrame, body: NDArray[np.uint8], sizes: Offsets) -> None:
+    def _look(self, frame: pl.DataFrame, joined: Joined) -> None:
         """Look at the bytes that polars reads otherwise than fastavro."""
         for column in self._layout.enums:
             bound = column.symbols or 0
@@ -78,14 +74,14 @@ class BlockReader:
                 raise NotClean
         if not self._layout.forward and not self._layout.backward:
             return
-        ends = np.cumsum(sizes + _NONCE_BYTES) - _NONCE_BYTES
-        at = ends - sizes + self._framing
+        body = np.frombuffer(joined.body, np.uint8)
+        at = joined.starts + self._framing
         for column in self._layout.forward:
             if column.checked:
                 _check(body, at, column, frame[column.name])
             if column is not self._layout.forward[-1]:
                 at = at + _span(column, frame[column.name])
-        at = ends
+        at = joined.ends
         for column in self._layout.backward:
             at = at - _span(column, frame[column.name])
             if column.checked:
@@ -151,8 +147,3 @@ def _number(value: int) -> bytes:
         rest >>= 7
     out.append(rest)
     return bytes(out)
-
-
-def _draw() -> bytes:
-    """Random bytes that are a finite double."""
-    return os.urandom(_NONCE_BYTES - 1) + b"\x3f"

@@ -40,18 +40,9 @@ class AvroEvents:
 
 def _alike(values: Values, size: int) -> list[tuple[bytes, Values]]:
     """The values apart by their first `size` bytes."""
-    if _is_uniform(values, size):
+    if values.begin_alike(size):
         return [(values.raw[0][:size], values)]
     groups: dict[bytes, list[int]] = {}
     for at, beginning in enumerate(map(itemgetter(slice(size)), values.raw)):
         groups.setdefault(beginning, []).append(at)
     return [(beginning, values.pick(np.array(members))) for beginning, members in groups.items()]
-
-
-def _is_uniform(values: Values, size: int) -> bool:
-    """Whether all values begin with the same `size` bytes; looked up at once, not a slice for each."""
-    if values.sizes.min() < size:
-        return False
-    joined = np.frombuffer(b"".join(values.raw), np.uint8)
-    starts = np.cumsum(values.sizes) - values.sizes
-    return all((joined[starts + at] == joined[at]).all() for at in range(size))

@@ -264,9 +264,9 @@ class Collector:
             observer.refused(stream, letter.reason, 1)
         if found.tombstones:
             observer.tombstones(stream, found.tombstones)
-        for at, offset in piece.next_offsets.items():
-            self._window.add_position(*at, offset, read_at=piece.read_at)
-            self._reached(at, offset)
+        for at, span in piece.spans.items():
+            self._window.add_position(*at, span, read_at=piece.read_at)
+            self._reached(at, span.next)
         return True
 
     def _decode_held(self) -> None:

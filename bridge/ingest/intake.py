@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
-from bridge.ingest.partition import Partition
+from bridge.ingest.partition import Partition, Span
 from bridge.ingest.validate import Validator
 
 if TYPE_CHECKING:
@@ -58,12 +58,13 @@ class Piece:
         )
 
     @property
-    def next_offsets(self) -> dict[Partition, int]:
-        """For each partition the offset after its last message."""
-        return {
-            Partition(self.topic, number): int(self.offsets[self.partitions == number].max()) + 1
-            for number in np.unique(self.partitions).tolist()
-        }
+    def spans(self) -> dict[Partition, Span]:
+        """For each partition what was read of it; its offsets ascend."""
+        found = {}
+        for number in np.flatnonzero(np.bincount(self.partitions)).tolist():
+            own = self.offsets[self.partitions == number]
+            found[Partition(self.topic, number)] = Span(int(own[0]), int(own[-1]) + 1)
+        return found
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""The name of a partition."""
+"""A partition, and a stretch of it."""
 
 from typing import NamedTuple
 
@@ -10,3 +10,12 @@ class Partition(NamedTuple):
     """Name of the topic."""
     number: int
     """Number of the partition within it."""
+
+
+class Span(NamedTuple):
+    """Offsets from `first` up to but without `next`; some of them may never have been."""
+
+    first: int
+    """The first offset that was read."""
+    next: int
+    """The offset after the last one that was read."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from bridge.ingest.partition import Partition
+from bridge.ingest.partition import Partition, Span
 from bridge.ingest.resume import Taken
 from bridge.spool.footer import Position, newest
 
@@ -32,8 +32,8 @@ class Identity:
         self.topic_ids: dict[str, str] = {}
         """Ids of the topics that are, or were, assigned, by their names."""
 
-    def positions(self, offsets: Mapping[tuple[str, int], int]) -> tuple[Position, ...]:
-        """The positions to be sealed with these next offsets."""
+    def positions(self, spans: Mapping[tuple[str, int], Span]) -> tuple[Position, ...]:
+        """The positions to be sealed with what was read of each partition."""
         return tuple(
             Position(
                 cluster_id=self.cluster_id,
@@ -41,9 +41,10 @@ class Identity:
                 topic=topic,
                 group=self.group,
                 partition=number,
-                next_offset=offset,
+                next_offset=span.next,
+                first_offset=span.first,
             )
-            for (topic, number), offset in offsets.items()
+            for (topic, number), span in spans.items()
         )
 
 

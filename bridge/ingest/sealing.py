@@ -57,7 +57,7 @@ class _Drained:
     @property
     def offsets(self) -> dict[Partition, int]:
         """What may be committed once it is sealed."""
-        offsets = {Partition(*at): offset for at, offset in self.contents.positions.items()}
+        offsets = {Partition(*at): span.next for at, span in self.contents.positions.items()}
         return {at: offset for at, offset in offsets.items() if at not in self.barred}
 
 

@@ -1,7 +1,9 @@
 """The values of messages on their way through a decoder."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -9,8 +11,27 @@ from numpy.typing import NDArray
 
 from bridge.ingest.events import Positions
 
+Offsets = NDArray[np.int64]
+"""Places in bytes."""
 
-@dataclass(frozen=True, slots=True)
+_NONCE_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Values behind each other in one text, each followed by the same nonce."""
+
+    nonce: bytes
+    """Random bytes that are a finite double, drawn for these values."""
+    body: bytes
+    """The values and nonces."""
+    starts: Offsets
+    """Where each value begins."""
+    ends: Offsets
+    """Where each value ends, and its nonce begins."""
+
+
+@dataclass(frozen=True)
 class Values:
     """Some of the values that a decoder was given; their sizes are asked for once, at a call for each."""
 
@@ -18,7 +39,7 @@ class Values:
     """The values."""
     index: Positions
     """Where each stands in the list that the decoder was given."""
-    sizes: NDArray[np.int64]
+    sizes: Offsets
     """Bytes of each."""
 
     @classmethod
@@ -29,6 +50,21 @@ class Values:
 
     def __len__(self) -> int:
         return len(self.raw)
+
+    @cached_property
+    def joined(self) -> Joined:
+        """The values in one text, copied once for all who look at it."""
+        nonce = os.urandom(_NONCE_BYTES - 1) + b"\x3f"
+        ends = np.cumsum(self.sizes + _NONCE_BYTES) - _NONCE_BYTES
+        body = nonce.join(self.raw) + nonce
+        return Joined(nonce=nonce, body=body, starts=ends - self.sizes, ends=ends)
+
+    def begin_alike(self, size: int) -> bool:
+        """Whether all values begin with the same `size` bytes; looked up at once, not a slice for each."""
+        if self.sizes.min() < size:
+            return False
+        body = np.frombuffer(self.joined.body, np.uint8)
+        return all((body[self.joined.starts + at] == body[at]).all() for at in range(size))
 
     def pieces(self, size: int) -> "list[Values]":
         """These values in order, so many in each piece."""

@@ -8,6 +8,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
+from bridge.ingest.partition import Span
 
 _DEAD_LETTER_BYTES = 1_000
 """What a dead letter takes beside its key and value: its fields, and its place in the list."""
@@ -27,8 +28,8 @@ class WindowContents:
     """Which audience a number in the column `audience` is."""
     oldest_read_at: Mapping[Audience, int]
     """When the oldest row of each audience was read (epoch ms)."""
-    positions: Mapping[tuple[str, int], int]
-    """The next offset to read, by topic and partition."""
+    positions: Mapping[tuple[str, int], Span]
+    """What was read, by topic and partition."""
     dead_letters: tuple[DeadLetter, ...]
     """The refused events, in the order they were added."""
 
@@ -56,7 +57,7 @@ class Window:
         self._roster = roster
         self._frames: dict[tuple[pl.DataType, ...], list[pl.DataFrame]] = {}
         self._read_at: dict[int, int] = {}
-        self._positions: dict[tuple[str, int], int] = {}
+        self._positions: dict[tuple[str, int], Span] = {}
         self._dead_letters: list[DeadLetter] = []
         self._bytes = 0
         self._memberships = 0
@@ -93,10 +94,10 @@ class Window:
         self._memberships += len(frame)
         self._grow_older(read_at)
 
-    def add_position(self, topic: str, partition: int, next_offset: int, *, read_at: int) -> None:
-        """All below `next_offset` is in the window or before it; a smaller offset changes nothing."""
-        at = (topic, partition)
-        self._positions[at] = max(next_offset, self._positions.get(at, next_offset))
+    def add_position(self, topic: str, partition: int, span: Span, *, read_at: int) -> None:
+        """What was read of the partition within `span` is in the window."""
+        known = self._positions.get((topic, partition), span)
+        self._positions[topic, partition] = Span(min(known.first, span.first), max(known.next, span.next))
         self._grow_older(read_at)
 
     def add_dead_letters(self, letters: Iterable[DeadLetter]) -> None:

@@ -45,8 +45,7 @@ class Position:
     next_offset: int
     """The offset after the last one taken."""
     first_offset: int | None = None
-    """Where to read again should the run be lost: smallest offset of its rows (None: it has none of this
-    partition); set by the seal."""
+    """Where to read again should the run be lost: the first offset that it took (None: it is not known)."""
     run: int = 0
     """Number of the run that took it; set by the seal, kept by merges."""
 

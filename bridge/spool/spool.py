@@ -24,7 +24,6 @@ import polars as pl
 import structlog
 
 from bridge.audience.audience import Audience
-from bridge.audience.rows import source_rank
 from bridge.clock import MINUTE, Clock
 from bridge.errors import BridgeError
 from bridge.spool.disk import Disk, SpoolFailed, fatal, refusals, write_durably
@@ -53,7 +52,7 @@ class Sizes:
 
     block_rows: int = 65_536
     """Most rows of a block: about 1 MB on disk, what the look-up of a late user costs at least."""
-    range_rows: int = 500_000
+    range_rows: int = 250_000
     """About how many rows a merge has in memory, over all runs."""
 
 
@@ -180,7 +179,7 @@ class Spool:
         Args:
             shards: Rows (`rows.schema`) by audience, in any order; none for a window of refused events alone.
             oldest_read_at: When the first event of each audience was read, epoch ms.
-            positions: How far each partition was taken; their `run` and `first_offset` are set here.
+            positions: How far each partition was taken; their `run` is set here.
             now: Epoch ms.
             publish_dead_letters: Called with the run's number before the run appears; durable on its return.
 
@@ -200,7 +199,7 @@ class Spool:
                     low=number,
                     sealed_at=now,
                     oldest_sealed_at=now,
-                    positions=_numbered(positions, number, filled.values()),
+                    positions=[replace(position, run=number) for position in positions],
                     oldest_read_at=oldest_read_at,
                 )
                 if publish_dead_letters is not None:
@@ -368,23 +367,6 @@ def _read_id(path: Path) -> str:
     if stored.format != FORMAT:
         raise BridgeError(f"{path}: layout {stored.format} is not {FORMAT}: use the version that made it")
     return stored.id
-
-
-def _numbered(positions: Iterable[Position], number: int, shards: Iterable[pl.DataFrame]) -> list[Position]:
-    """The positions as the run's own, each with the smallest `offset` of its `source` and `partition`."""
-    places = [shard.select("source", "partition", "offset") for shard in shards]
-    first: dict[tuple[int, int], int] = {}
-    if places:
-        lowest = pl.concat(places).group_by("source", "partition").agg(pl.col("offset").min())
-        first = {(source, partition): offset for source, partition, offset in lowest.iter_rows()}
-    return [
-        replace(
-            position,
-            run=number,
-            first_offset=first.get((source_rank(position.cluster_id, position.topic_id), position.partition)),
-        )
-        for position in positions
-    ]
 
 
 def _size(folder: Path) -> int:

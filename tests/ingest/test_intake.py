@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, TopicPartition
 from bridge.audience.roster import Roster
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.intake import Intake, pieces
-from bridge.ingest.partition import Partition
+from bridge.ingest.partition import Partition, Span
 from bridge.ingest.window import Window
 from tests.parts import events as made
 from tests.parts.collecting import NOW, MockBroker, stream
@@ -54,7 +54,7 @@ def test_batches_come_apart_by_topic(messages):
     assert (clean.topic, holes.topic) == ("clean", "holes")
     for piece in (clean, holes):
         assert list(piece.messages) == of_topic(messages, piece.topic)
-        assert piece.next_offsets == {Partition(piece.topic, number): 5_000 for number in range(4)}
+        assert piece.spans == {Partition(piece.topic, number): Span(0, 5_000) for number in range(4)}
 
 
 def test_rows_have_their_events_place(messages, intake):
@@ -77,8 +77,8 @@ def test_partitions_taken_away(messages):
     """Without a partition's messages the others stay as they were."""
     piece, other = pieces(messages, NOW)
     gone = frozenset({Partition("clean", 1), Partition("clean", 3)})
-    assert piece.without(gone).next_offsets == {Partition("clean", number): 5_000 for number in (0, 2)}
-    assert other.without(gone).next_offsets == other.next_offsets
+    assert piece.without(gone).spans == {Partition("clean", number): Span(0, 5_000) for number in (0, 2)}
+    assert other.without(gone).spans == other.spans
 
 
 def calls(work):
@@ -107,8 +107,8 @@ def test_no_python_call_for_an_event(messages, intake):
             assert not found.refused
             for frame in found.frames:
                 window.add(frame, read_at=NOW)
-            for at, offset in piece.next_offsets.items():
-                window.add_position(*at, offset, read_at=NOW)
+            for at, span in piece.spans.items():
+                window.add_position(*at, span, read_at=NOW)
 
     # By offset, so that either batch is of all four partitions: they do cost calls.
     clean = sorted(of_topic(messages, "clean"), key=lambda message: message.offset())

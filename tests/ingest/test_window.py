@@ -4,6 +4,7 @@ from bridge.audience import rows
 from bridge.audience.audience import Audience
 from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
+from bridge.ingest.partition import Span
 from bridge.ingest.window import Window, WindowContents
 from tests.parts.audiences import DISPLAY
 
@@ -89,18 +90,19 @@ def test_a_frame_without_rows_leaves_the_window_empty():
 def test_a_position_alone_is_something_to_seal_and_grows_old():
     """Where only tombstones were read, their offsets are committed in time all the same."""
     window = Window(ROSTER)
-    window.add_position("t", 0, 10, read_at=0)
-    window.add_position("t", 0, 12, read_at=9)
+    window.add_position("t", 0, Span(0, 10), read_at=0)
+    window.add_position("t", 0, Span(0, 12), read_at=9)
     assert not window.empty
     assert window.oldest_read_at == 0
 
 
-def test_the_largest_position_of_each_partition_stays():
-    """A smaller offset than one before does not move a position back; partitions are apart."""
+def test_spans_of_a_partition_become_one():
+    """From the first offset that was read to behind the last, in whatever order; partitions are apart."""
     window = Window(ROSTER)
-    for topic, partition, offset in [("t", 0, 10), ("t", 1, 5), ("u", 0, 7), ("t", 0, 12), ("t", 0, 11)]:
-        window.add_position(topic, partition, offset, read_at=1)
-    assert window.drain().positions == {("t", 0): 12, ("t", 1): 5, ("u", 0): 7}
+    spans = [("t", 0, 4, 10), ("t", 1, 3, 5), ("u", 0, 6, 7), ("t", 0, 10, 12), ("t", 0, 2, 4)]
+    for topic, partition, first, after in spans:
+        window.add_position(topic, partition, Span(first, after), read_at=1)
+    assert window.drain().positions == {("t", 0): (2, 12), ("t", 1): (3, 5), ("u", 0): (6, 7)}
 
 
 def test_dead_letters_alone_are_something_to_seal():
@@ -137,14 +139,14 @@ def test_a_drained_window_is_empty_and_leaves_its_contents_alone():
     """What is added after a drain belongs to the next window only."""
     window = Window(ROSTER)
     window.add(cookies(1), read_at=1)
-    window.add_position("t", 0, 2, read_at=1)
+    window.add_position("t", 0, Span(0, 2), read_at=1)
     window.add_dead_letters([letter(1)])
     contents = window.drain()
     assert window.empty
     assert (window.bytes, window.memberships, window.oldest_read_at) == (0, 0, None)
     window.add(cookies(9), read_at=80)
-    window.add_position("t", 0, 10, read_at=80)
+    window.add_position("t", 0, Span(0, 10), read_at=80)
     assert contents.shards()[DISPLAY]["offset"].to_list() == [1]
     assert contents.oldest_read_at == {DISPLAY: 1}
-    assert contents.positions == {("t", 0): 2}
-    assert window.drain().positions == {("t", 0): 10}
+    assert contents.positions == {("t", 0): (0, 2)}
+    assert window.drain().positions == {("t", 0): (0, 10)}

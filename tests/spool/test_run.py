@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.audience.audience import Audience
 from bridge.audience.merge import latest
-from bridge.audience.rows import source_rank, user_key
+from bridge.audience.rows import user_key
 from bridge.spool.footer import AudienceStatistics, Block, Footer
 from bridge.spool.run import Run, RunDamaged, file_name, number_of
 from bridge.spool.run_writer import cuts
@@ -188,9 +188,8 @@ def test_every_byte_of_the_footer_is_vouched_for(sealed, tmp_path):
 
 def test_damage_names_the_offsets_to_read_again(tmp_path):
     """Where the footer is whole, the error says from which offset of which partition to read again."""
-    source = source_rank("c", "t")
-    rows = {DISPLAY: [(user, 1, 0, 5, source, 3, 40 - user) for user in range(9)] * 2}
-    run = seal(new_spool(tmp_path), rows, positions=[position(3, 42), position(4, 9)])
+    rows = {DISPLAY: [(user, 1, 0, 5, 7, 3, 40 - user) for user in range(9)] * 2}
+    run = seal(new_spool(tmp_path), rows, positions=[position(3, 42, first_offset=32), position(4, 9)])
     with run.path.open("r+b") as file:
         file.seek(run.blocks(DISPLAY)[1].offset + 20)
         file.write(b"\xff\xff")

@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.audience.merge import latest
-from bridge.audience.rows import source_rank
 from bridge.errors import BridgeError
 from bridge.spool.disk import Disk, SpoolFailed, SpoolFull
 from bridge.spool.folder import RunFolder
@@ -140,9 +139,8 @@ def test_dead_letters_are_there_before_their_run(tmp_path):
 def test_a_position_is_that_of_the_newest_run(tmp_path):
     """The larger run wins, though its offset is lower: an operator may have set the group back."""
     spool = new_spool(tmp_path)
-    source = source_rank("c", "t")
-    seal(spool, {DISPLAY: [(1, 1, 0, 5, source, 0, 70)]}, positions=[position(0, 90), position(1, 4)])
-    seal(spool, {DISPLAY: [(1, 1, 0, 5, source, 0, 20)]}, positions=[position(0, 30)])
+    seal(spool, one(), positions=[position(0, 90, first_offset=70), position(1, 4)])
+    seal(spool, one(), positions=[position(0, 30, first_offset=20)])
     for _ in range(2):
         held = spool.positions()
         assert held[position(0).key].next_offset == 30
