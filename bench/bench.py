@@ -5,18 +5,14 @@ table has the medians, the second the medians of the ratios within rounds.
 From the root: python -m bench.bench
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from bench import bars, chart
-from bench.peers import PEERS, missing
+from bench import bars, chart, report
+from bench.programs import PROGRAMS, missing
 from bench.result import Load, Result, middle
-from bench.scene import RESULTS, bridge, broker, loaded, machine, save
-
-PROGRAMS = PEERS | {"bridge": bridge}
+from bench.scene import broker, loaded, machine
 
 
 def measured(names: Sequence[str], load: Load, rounds: int) -> tuple[list[dict[str, Result]], int]:
@@ -32,20 +28,28 @@ def measured(names: Sequence[str], load: Load, rounds: int) -> tuple[list[dict[s
     return found, size
 
 
-def table(medians: dict[str, tuple[str, dict[str, float | None]]]) -> str:
-    """Markdown, a line a program; the bridge's ingest alone has a line of its own."""
-    lines = [
-        "| | seconds | events/s | whole process s | CPU s | peak MB | file MB |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for name, each in medians.values():
-        whole = f"{each['whole_seconds']:.1f} | {each['cpu_seconds']:.1f}"
-        sizes = f"{each['peak_bytes'] / 1e6:,.0f} | {each['file_bytes'] / 1e6:.1f}"
-        lines.append(f"| {name} | {each['seconds']:.1f} | {each['rate']:,.0f} | {whole} | {sizes} |")
+def figures(rounds: list[dict[str, Result]]) -> dict[str, dict[str, object]]:
+    """Each program's name in tables, medians and rounds."""
+    programs = {}
+    for key, result in rounds[0].items():
+        results = [one[key] for one in rounds]
+        each = [one.figures() for one in results]
+        programs[key] = {"name": result.name, "median": middle(results), "rounds": each}
+    return programs
+
+
+def table(programs: Iterable[dict[str, object]]) -> str:
+    """A line a program; the bridge's ingest alone has a line of its own."""
+    rows = []
+    for program in programs:
+        name, each = program["name"], program["median"]
+        whole = [f"{each['whole_seconds']:.1f}", f"{each['cpu_seconds']:.1f}"]
+        sizes = [f"{each['peak_bytes'] / 1e6:,.0f}", f"{each['file_bytes'] / 1e6:.1f}"]
+        rows.append([name, f"{each['seconds']:.1f}", f"{each['rate']:,.0f}", *whole, *sizes])
         if each["ingest_seconds"]:
-            rate = f"{each['ingest_seconds']:.1f} | {each['ingest_rate']:,.0f}"
-            lines.append(f"| {name}, ingest alone | {rate} | | | | |")
-    return "\n".join(lines)
+            rate = [f"{each['ingest_seconds']:.1f}", f"{each['ingest_rate']:,.0f}"]
+            rows.append([f"{name}, ingest alone", *rate, "", "", "", ""])
+    return report.table(["", "seconds", "events/s", "whole process s", "CPU s", "peak MB", "file MB"], rows)
 
 
 def chosen(only: str) -> list[str]:
@@ -60,29 +64,26 @@ def chosen(only: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=Load.events)
-    parser.add_argument("--users", type=int, default=Load.users)
-    parser.add_argument("--seed", type=int, default=Load.seed)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default=",".join(PROGRAMS), help=f"of {','.join(PROGRAMS)}")
-    parser.add_argument("--results", type=Path, help="where figures and chart go, if not all of it ran")
+    parser = report.arguments(
+        __doc__, events=(Load.events, "events in the topic"), users=(Load.users, "users that they are of")
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each program runs (3)")
+    parser.add_argument(
+        "--only", default=",".join(PROGRAMS), help=f"some of these (all): {','.join(PROGRAMS)}"
+    )
     options = parser.parse_args()
     names = chosen(options.only)
     load = Load(events=options.events, users=options.users, seed=options.seed)
     rounds, size = measured(names, load, options.rounds)
-    medians = {name: (rounds[0][name].name, middle([one[name] for one in rounds])) for name in names}
-    found = bars.bars(rounds)
-    facts = f"{load.events:,} events of {size / load.events:.1f} bytes, {load.users:,} users, "
-    print(f"{facts}medians of {options.rounds}; {machine()}\n\n{table(medians)}\n\n{bars.table(found)}")
-    whole = names == list(PROGRAMS) and load == Load(seed=load.seed)
-    if folder := options.results or (RESULTS if whole else None):
-        programs = {
-            name: {"name": full, "median": each, "rounds": [one[name].figures() for one in rounds]}
-            for name, (full, each) in medians.items()
-        }
+    found, programs = bars.beside_peers(rounds), figures(rounds)
+    facts = f"{load.events:,} events of {size / load.events:.1f} bytes, {load.users:,} users"
+    print(f"{facts}, medians of {options.rounds}; {machine()}\n")
+    print(f"{table(programs.values())}\n\n{report.verdict(found)}")
+    complete = names == list(PROGRAMS)
+    folder = report.destination(options) if complete else options.results
+    if folder:
         facts = {"machine": machine(), "load": asdict(load), "topic_bytes": size}
-        save("bench", facts | {"programs": programs, "bars": [asdict(bar) for bar in found]}, folder)
+        report.save("bench", folder, facts | {"programs": programs}, found)
         chart.draw(folder)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import curves
 from bench.drawing import SOFT, Drawing, short, ticks
-from bench.scene import RESULTS
+from bench.report import RESULTS
 
 WIDTH, TOP, ROW, BAR = 960, 96, 34, 18
 LABELS = 236  # the width of the column of names
@@ -76,8 +76,12 @@ def _panel(drawing: Drawing, title: str, rows: Bars, *, x: float, width: float, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the figures are"
+    )
     draw(parser.parse_args().results)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import log10
 from pathlib import Path
 
+from bench.bars import FALL, PEAK
 from bench.drawing import GRID, SOFT, Drawing, short, ticks
 
 WIDTH, LEFT, GAP, COLUMN = 960, 64, 36, 266
@@ -16,7 +17,7 @@ SERIES = {
     "rate": ("end to end", "#2563eb", ""),
 }
 MEMORY, BAR = "#b45309", "#dc2626"
-FALL, PEAK = 0.8, 800  # the bars: of the first point's rate, and MB
+LIMIT = PEAK / 1e6
 
 Place = Callable[[float], float]
 
@@ -30,7 +31,7 @@ def growth(figures: dict, folder: Path) -> None:
     drawing.text(24, 54, f"4 M events and 1 M users where not varied; {figures['machine']}", fill=SOFT)
     _legend(drawing)
     rates = ticks(1.1 * max(point[name] for point in points for name in SERIES), about=5)
-    memory = ticks(1.2 * max(PEAK, *(point["peak_bytes"] / 1e6 for point in points)), about=3)
+    memory = ticks(1.2 * max(LIMIT, *(point["peak_bytes"] / 1e6 for point in points)), about=3)
     for number, (name, row) in enumerate(rows.items()):
         left = LEFT + number * (COLUMN + GAP)
         across = _across(row, left)
@@ -38,7 +39,7 @@ def growth(figures: dict, folder: Path) -> None:
         for series, (_, colour, dash) in SERIES.items():
             if series != "built_rate" or name == "audiences":
                 _curve(drawing, [(across(one["at"]), above(one[series])) for one in row], colour, dash)
-        for bar in (above(FALL * row[0]["rate"]), below(PEAK)):
+        for bar in (above((1 - FALL) * row[0]["rate"]), below(LIMIT)):
             drawing.line([(left, bar), (left + COLUMN, bar)], stroke=BAR, dash="2 3")
         _curve(drawing, [(across(one["at"]), below(one["peak_bytes"] / 1e6)) for one in row], MEMORY)
         for point in row:
@@ -51,7 +52,7 @@ def growth(figures: dict, folder: Path) -> None:
 
 def _legend(drawing: Drawing) -> None:
     x = 24.0
-    entries = [*SERIES.values(), ("the bars: 20 % below the first point, 800 MB", BAR, "2 3")]
+    entries = [*SERIES.values(), (f"the bars: {FALL:.0%} below the first point, {LIMIT:.0f} MB", BAR, "2 3")]
     for text, colour, dash in entries:
         drawing.line([(x, 74), (x + 24, 74)], stroke=colour, width=2, dash=dash)
         drawing.text(x + 30, 78, text)

@@ -8,16 +8,18 @@ which 20 an hour never feel, its rates are given without the sessions too ("less
 From the root: python -m bench.growth
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import chart
+from bench import chart, report
+from bench.bars import FALL
+from bench.programs import bridge
+from bench.report import Bar
 from bench.result import Load, middle
-from bench.scene import RESULTS, bridge, broker, loaded, machine, save
+from bench.scene import broker, loaded, machine
 from tests.parts.kafka import Kafka
 
 MILLION = 1_000_000
@@ -26,13 +28,8 @@ ROWS = {
     "audiences": [Load(audiences=number) for number in (1, 10, 100, 500)],
     "users": [Load(users=number) for number in (MILLION // 10, MILLION, 10 * MILLION)],
 }
-RATES = {
-    "rate": "events/s",
-    "built_rate": "less uploads",
-    "ingest_rate": "ingest alone",
-}
-FALL = 0.2
-MEMORY = 0.1
+RATES = {"rate": "events/s", "built_rate": "less uploads", "ingest_rate": "ingest alone"}
+MEMORY = 0.1  # how much more or less it may be at 40 M events than at 4 M
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,71 +38,53 @@ class Point:
 
     at: int
     """The number of events, audiences or users."""
-    load: Load
     medians: dict[str, float | None]
 
 
-def points(kafka: Kafka, row: str, scale: float, rounds: int) -> Iterator[Point]:
+def points(kafka: Kafka, row: str, scale: float, seed: int, rounds: int) -> Iterator[Point]:
     """The points of a row, at a part of its size."""
-    for load in ROWS[row]:
-        scaled = Load(
-            events=int(load.events * scale), users=int(load.users * scale), audiences=load.audiences
-        )
+    for whole in ROWS[row]:
+        load = replace(whole, events=int(whole.events * scale), users=int(whole.users * scale), seed=seed)
         changes = {
-            "stream": {"clients": scaled.clients},
-            "account": {"quota": {"guard": "0s", "files_per_hour": max(20, 2 * scaled.audiences)}},
+            "stream": {"clients": load.clients},
+            "account": {"quota": {"guard": "0s", "files_per_hour": max(20, 2 * load.audiences)}},
         }
-        with loaded(kafka, scaled):
-            results = [bridge(kafka, scaled, **changes) for _ in range(rounds)]
-        medians = middle(results)
-        print(f"{row} {getattr(scaled, row):,}: {medians['rate']:,.0f} events/s", file=sys.stderr)
-        yield Point(at=getattr(scaled, row), load=scaled, medians=medians)
+        with loaded(kafka, load):
+            medians = middle([bridge(kafka, load, **changes) for _ in range(rounds)])
+        at = getattr(load, row)
+        print(f"{row} {at:,}: {medians['rate']:,.0f} events/s", file=sys.stderr)
+        yield Point(at=at, medians=medians)
 
 
 def table(row: str, found: list[Point]) -> str:
-    """Markdown; after each rate its change from the row's first point."""
-    names = " | ".join(RATES.values())
-    lines = [
-        f"| {row} | {names} | upload s | CPU s | peak MB | file MB | memberships |",
-        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    """After each rate its change from the row's first point."""
+    rows = []
     for point in found:
         each = point.medians
-        rates = " | ".join(f"{each[rate]:,.0f} ({gain(found, point, rate):+.0%})" for rate in RATES)
-        lines.append(
-            f"| {point.at:,} | {rates} | {each['upload_seconds']:.1f} | {each['cpu_seconds']:.1f} | "
-            f"{each['peak_bytes'] / 1e6:,.0f} | {each['file_bytes'] / 1e6:.1f} | {each['memberships']:,.0f} |"
-        )
-    return "\n".join(lines)
+        rates = [f"{each[rate]:,.0f} ({change(found, point, rate):+.0%})" for rate in RATES]
+        times = [f"{each['upload_seconds']:.1f}", f"{each['cpu_seconds']:.1f}"]
+        sizes = [f"{each['peak_bytes'] / 1e6:,.0f}", f"{each['file_bytes'] / 1e6:.1f}"]
+        rows.append([f"{point.at:,}", *rates, *times, *sizes, f"{each['memberships']:,.0f}"])
+    head = [row, *RATES.values(), "upload s", "CPU s", "peak MB", "file MB", "memberships"]
+    return report.table(head, rows)
 
 
-def gain(found: list[Point], point: Point, rate: str) -> float:
-    """Part of the first point's rate that is won; negative: lost."""
-    return point.medians[rate] / found[0].medians[rate] - 1
+def change(found: list[Point], point: Point, figure: str) -> float:
+    """From the row's first point, as a part of it."""
+    return point.medians[figure] / found[0].medians[figure] - 1
 
 
-def verdict(row: str, found: list[Point]) -> str:
-    """The bars of a row, met or not."""
-    lines = []
+def bars(row: str, found: list[Point]) -> Iterator[Bar]:
+    """The bars of a row."""
     for rate, name in RATES.items():
-        worst = 1 - min(point.medians[rate] for point in found) / found[0].medians[rate]
-        met = _met(worst < FALL)
-        lines.append(f"{name}: largest fall along {row} {worst:.0%}, to be below {FALL:.0%}: {met}")
+        fall = max(0.0, -min(change(found, point, rate) for point in found))
+        title = f"{name}: largest fall along {row}"
+        yield Bar(name=title, goal=f"below {FALL:.0%}", measured=f"{fall:.0%}", met=fall < FALL)
     peaks = {point.at: point.medians["peak_bytes"] for point in found}
     if row == "events" and {4 * MILLION, 40 * MILLION} <= peaks.keys():
         more = peaks[40 * MILLION] / peaks[4 * MILLION] - 1
-        within = f"to be within {MEMORY:.0%}: {_met(abs(more) <= MEMORY)}"
-        lines.append(f"peak memory at 40 M against 4 M events: {more:+.0%}, {within}")
-    return "\n".join(lines)
-
-
-def _met(met: bool) -> str:  # noqa: FBT001  # a word for it
-    return "met" if met else "not met"
-
-
-def figures(found: list[Point]) -> list[dict[str, object]]:
-    """A row for growth.json."""
-    return [{"at": point.at} | point.medians for point in found]
+        title = "peak memory at 40 M events against 4 M"
+        yield Bar(name=title, goal=f"within {MEMORY:.0%}", measured=f"{more:+.0%}", met=abs(more) <= MEMORY)
 
 
 def known(folder: Path) -> dict[str, object]:
@@ -115,19 +94,19 @@ def known(folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = report.arguments(__doc__, scale=(1.0, "part of the events and users that a full run has"))
     parser.add_argument("--row", choices=ROWS, action="append", help="this one only; may be given again")
-    parser.add_argument("--scale", type=float, default=1.0, help="part of the events and users")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--results", type=Path, help="where figures and chart go, if --scale is not 1")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each point is measured (3)")
     options = parser.parse_args()
-    folder = options.results or (RESULTS if options.scale == 1 else None)
+    folder = report.destination(options)
     with broker() as kafka:
         for row in options.row or ROWS:
-            found = list(points(kafka, row, options.scale, options.rounds))
-            print(f"{table(row, found)}\n{verdict(row, found)}\n")
+            found = list(points(kafka, row, options.scale, options.seed, options.rounds))
+            print(f"{table(row, found)}\n\n{report.verdict(bars(row, found))}\n")
             if folder:
-                save("growth", {"machine": machine(), "rows": known(folder) | {row: figures(found)}}, folder)
+                figures = [{"at": point.at} | point.medians for point in found]
+                rows = known(folder) | {row: figures}
+                report.save("growth", folder, {"machine": machine(), "rows": rows})
     if folder:
         chart.draw(folder)
 

@@ -44,7 +44,7 @@ def run(
     running = True
     while running:
         running = any([process.poll() is None for process in processes])  # noqa: C419  # poll each, always
-        peaks = [max(peak, _peak(process.pid)) for peak, process in zip(peaks, processes, strict=True)]
+        peaks = [max(peak, memory(process.pid)) for peak, process in zip(peaks, processes, strict=True)]
         if watch:
             watch(time.monotonic() - start)
         time.sleep(LOOK if running else 0)
@@ -52,8 +52,7 @@ def run(
     reader.join()
     for command, process in zip(commands, processes, strict=True):
         if process.returncode:
-            said = stderr.read_text(errors="replace")[-2000:] if stderr else ""
-            raise SystemExit(f"bench: {' '.join(command)} ended with {process.returncode}\n{said}")
+            raise failure(command, process.returncode, stderr)
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return Usage(started=started, wall=wall, cpu=cpu, peak=sum(peaks), output=b"".join(output).decode())
@@ -81,10 +80,25 @@ def _drain(process: subprocess.Popen[bytes], output: list[bytes]) -> None:
             output.append(stream.read())
 
 
-def _peak(pid: int) -> int:
-    """VmHWM, the kernel's own record: nothing between two looks is missed."""
+def memory(pid: int, name: str = "VmHWM") -> int:
+    """Bytes of a process that are resident now (VmRSS) or were at its highest (VmHWM); 0: it has ended.
+
+    The highest is the kernel's own record: nothing between two looks is missed.
+    """
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
+
+
+def processor_time(stat: Path) -> float:
+    """User and system seconds in a stat file of the kernel's; the name in it may hold spaces."""
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def failure(command: list[str], code: int, log: Path | None) -> SystemExit:
+    """What ends the bench where a child ended that should not have; the end of its log stands in it."""
+    said = log.read_text(errors="replace")[-2000:] if log else ""
+    return SystemExit(f"bench: {' '.join(command)} ended with {code}\n{said}")

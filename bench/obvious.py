@@ -1,6 +1,8 @@
-"""The obvious program: poll, decode one by one, a dict, a sorted gzip file at the end."""
+"""The obvious program: poll, decode one by one, a dict, a sorted gzip file at the end.
 
-import argparse
+bench.bench runs it; its arguments are those of bench/bare.py, then the schema's file and the output.
+"""
+
 import gzip
 import io
 import json
@@ -8,20 +10,20 @@ import time
 from pathlib import Path
 
 import fastavro
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 
-SCHEMA = Path(__file__).parents[1] / "schemas" / "segment_membership.avsc"
+from bench import reader
+
+Memberships = dict[str, dict[int, tuple[float, int]]]  # by user and segment: event time, timestamp
 
 
-def collect(consumer: Consumer, events: int) -> tuple[dict[str, dict[int, tuple[int, int]]], float]:
+def collect(consumer: Consumer, events: int, schema: dict) -> tuple[Memberships, float]:
     """The last write of each user's each segment, and when the first message was there."""
-    schema = fastavro.parse_schema(json.loads(SCHEMA.read_text()))
-    memberships: dict[str, dict[int, tuple[int, int]]] = {}
+    memberships: Memberships = {}
     first = 0.0
     for _ in range(events):
-        message = consumer.poll(30)
-        if message is None or message.error():
-            raise SystemExit(f"obvious: no message within 30 s: {message and message.error()}")
+        message = consumer.poll(reader.PATIENCE)
+        reader.check(message)
         first = first or time.monotonic()
         event = fastavro.schemaless_reader(io.BytesIO(message.value()[5:]), schema)
         segments = memberships.setdefault(event["user_id"], {})
@@ -33,25 +35,26 @@ def collect(consumer: Consumer, events: int) -> tuple[dict[str, dict[int, tuple[
     return memberships, first
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bootstrap")
-    parser.add_argument("topic")
-    parser.add_argument("partitions", type=int)
-    parser.add_argument("events", type=int)
-    parser.add_argument("output", type=Path)
-    options = parser.parse_args()
-    consumer = Consumer({"bootstrap.servers": options.bootstrap, "group.id": "obvious"})
-    consumer.assign([TopicPartition(options.topic, number, 0) for number in range(options.partitions)])
-    memberships, first = collect(consumer, options.events)
-    # Level 6, as the bridge's default, and not gzip's 9, which is slower for nothing.
-    with gzip.open(options.output, "wt", compresslevel=6, encoding="ascii", newline="\n") as file:
+def write(memberships: Memberships, output: Path) -> None:
+    """A line a user, sorted; level 6, as the bridge's default: gzip's own 9 is slower for nothing."""
+    with gzip.open(output, "wt", compresslevel=6, encoding="ascii", newline="\n") as file:
         for user in sorted(memberships):
             segments = memberships[user]
             row = " ".join(f"{segment}:{segments[segment][1]}" for segment in sorted(segments))
             file.write(f"{user} {row}\n")
-    print(json.dumps({"seconds": time.monotonic() - first}))
-    consumer.close()
+
+
+def main() -> None:
+    parser = reader.arguments(__doc__)
+    parser.add_argument("schema", type=Path)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    schema = fastavro.parse_schema(json.loads(options.schema.read_text()))
+    consumer = reader.connected(options)
+    reader.begin(consumer, options)
+    memberships, first = collect(consumer, options.events, schema)
+    write(memberships, options.output)
+    reader.end(consumer, first)
 
 
 if __name__ == "__main__":

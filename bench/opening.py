@@ -7,7 +7,6 @@ measured bridge starts. The page cache is asked to let the runs go (posix_fadvis
 without root. The bar is 5 s. From the root: python -m bench.opening
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -18,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bench import measure
-from bench.produce import PARTITIONS, TOPIC, produce
-from bench.scene import broker, configuration, machine, save, server
-from bench.steady import Bridge, run_command, running
+from bench import measure, report
+from bench.child import Bridge, command, running
+from bench.produce import PARTITIONS, TOPIC, counts, produce, removed
+from bench.report import Bar
+from bench.scene import broker, configuration, machine, server, temporary
 from bridge.audience.audience import Audience
 from bridge.audience.rows import schema, source_rank
 from bridge.clock import MINUTE, SECOND, SystemClock
@@ -44,21 +44,21 @@ SPARE = 2_000_000_000  # bytes for the rest of the bench
 
 def memberships(audience: Audience, source: int, at: int, rng: np.random.Generator) -> pl.DataFrame:
     """A window of random users, 1.6 rows each, sorted."""
-    counts = rng.choice([1, 2, 3], int(ROWS / 1.6), p=[0.5, 0.4, 0.1])
-    users, rows = len(counts), int(counts.sum())
-    of = np.repeat(np.arange(users), counts)
-    starts, steps = np.cumsum(counts) - counts, np.cumsum(rng.integers(1, 3_000, rows))
+    numbers = counts(int(ROWS / 1.6), rng)
+    users, rows = len(numbers), int(numbers.sum())
+    of = np.repeat(np.arange(users), numbers)
+    starts, steps = np.cumsum(numbers) - numbers, np.cumsum(rng.integers(1, 3_000, rows))
     columns = {
         "hi": np.sort(rng.integers(0, 1 << 64, users, dtype=np.uint64))[of],
         "lo": rng.integers(0, 1 << 64, users, dtype=np.uint64)[of],
         "segment": rng.integers(10_000, 14_000, users)[of] + steps - steps[starts][of],
-        "timestamp": np.where(rng.random(rows) < 0.03, -1, 0),
+        "timestamp": np.where(removed(rows, rng), -1, 0),
         "event_time": at - rng.integers(0, MINUTE, rows),
         "source": np.full(rows, source, np.uint64),
         "partition": rng.integers(0, PARTITIONS, rows),
         "offset": rng.integers(0, rows, rows),
     }
-    return pl.DataFrame(columns).select(pl.col(name).cast(dtype) for name, dtype in schema(audience).items())
+    return pl.DataFrame(columns).cast(schema(audience))
 
 
 def fill(directory: Path, size: int, rng: np.random.Generator) -> dict[str, int]:
@@ -113,44 +113,45 @@ def opening(bridge: Bridge) -> dict[str, float]:
         "ready_seconds": round(ready, 3),
         "first_event_seconds": round(first, 3),
         "memory_bytes": memory,
-        "peak_bytes": bridge.memory("VmHWM"),
-        "merged": len(bridge.log("runs_merged")),
+        "peak_bytes": bridge.peak(),
+        "merged": len(bridge.logged("runs_merged")),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gigabytes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    size = int(options.gigabytes * 1e9)
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if free < 1.5 * size + SPARE:
-        needed = (1.5 * size + SPARE) / 1e9
-        place = tempfile.gettempdir()
-        raise SystemExit(f"opening: {place} has {free / 1e9:.0f} GB free; {needed:.0f} are needed")
-    log.configure(form="console", level="error", clock=SystemClock())
-    with broker() as kafka, server() as sshd, tempfile.TemporaryDirectory(prefix="s2s-bench-") as name:
-        folder = Path(name)
+def check_room(size: int) -> None:
+    """Ends the bench where the disk is too small for it."""
+    place, needed = tempfile.gettempdir(), (1.5 * size + SPARE) / 1e9
+    free = shutil.disk_usage(place).free / 1e9
+    if free < needed:
+        raise SystemExit(f"opening: {place} has {free:.0f} GB free; {needed:.0f} are needed")
+
+
+def measured(size: int, seed: int) -> dict[str, float]:
+    """The spool, and how a bridge starts on it."""
+    with broker() as kafka, server() as sshd, temporary() as folder:
         kafka.create_topic(TOPIC, PARTITIONS)
-        produce(kafka.bootstrap, EVENTS, EVENTS, options.seed)
-        settings = configuration(kafka, sshd, folder, free_port())
-        settings["spool"]["max_bytes"] = str(4 * size + SPARE)
-        measure.run([*run_command(settings, folder), "--until-end"], stderr=folder / "first.log")
-        spool = fill(folder / "spool", size, np.random.default_rng(options.seed))
-        produce(kafka.bootstrap, EVENTS, EVENTS, options.seed + 1)
+        produce(kafka.bootstrap, EVENTS, EVENTS, seed)
+        settings = configuration(kafka, sshd, folder, free_port(), spool={"max_bytes": str(4 * size + SPARE)})
+        measure.run([*command(settings, folder), "--until-end"], stderr=folder / "first.log")
+        spool = fill(folder / "spool", size, np.random.default_rng(seed))
+        produce(kafka.bootstrap, EVENTS, EVENTS, seed + 1)
         with running(settings, folder) as bridge:
-            figures = spool | opening(bridge)
-    met = figures["first_event_seconds"] < BAR
-    print(f"{machine()}\n")
-    print("| spool GB | runs | ready s | first event s | bar | met | memory then MB | peak in 10 s more MB |")
-    print("|--:|--:|--:|--:|--:|---|--:|--:|")
-    print(
-        f"| {figures['spool_bytes'] / 1e9:.1f} | {figures['runs']} | {figures['ready_seconds']:.1f} "
-        f"| {figures['first_event_seconds']:.1f} | below {BAR:.0f} s | {'yes' if met else 'no'} "
-        f"| {figures['memory_bytes'] / 1e6:.0f} | {figures['peak_bytes'] / 1e6:.0f} |"
-    )
-    save("opening", {"bar": BAR, "met": met} | figures)
+            return spool | opening(bridge)
+
+
+def main() -> None:
+    options = report.arguments(__doc__, gigabytes=(10.0, "size of the spool")).parse_args()
+    size = int(options.gigabytes * 1e9)
+    check_room(size)
+    log.configure(form="console", level="error", clock=SystemClock())
+    figures = measured(size, options.seed)
+    first = figures["first_event_seconds"]
+    bar = Bar(name="first event, s", goal=f"below {BAR:.0f}", measured=f"{first:.1f}", met=first < BAR)
+    sizes = [f"{figures['spool_bytes'] / 1e9:.1f}", f"{figures['runs']}", f"{figures['ready_seconds']:.1f}"]
+    memory = [f"{figures[name] / 1e6:.0f}" for name in ("memory_bytes", "peak_bytes")]
+    head = ["spool GB", "runs", "ready s", "memory at the first event MB", f"peak {AFTER:.0f} s later MB"]
+    print(f"{machine()}\n\n{report.table(head, [[*sizes, *memory]])}\n\n{report.verdict([bar])}")
+    report.save("opening", report.destination(options), {"machine": machine()} | figures, [bar])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The load: seeded events of about 62 bytes, framed as avro-confluent, in four partitions.
 
+The benches make theirs themselves; into any other broker: python -m bench.produce BOOTSTRAP
+
 The bytes are built as columns: codes, timestamps and event times are drawn from ranges whose Avro
 varints have one length, so that all events of a kind are rows of one matrix.
 
@@ -32,6 +34,7 @@ FIELDS = [
     "event_time",
 ]
 ELEMENTS = {1: 0.5, 2: 0.4, 3: 0.1}  # number of segments: share of the events
+REMOVALS = 0.03  # share of the segments
 
 Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
@@ -49,6 +52,16 @@ def varint(numbers: np.ndarray, length: int) -> Bytes:
 
 def constant(data: bytes, rows: int) -> Bytes:
     return np.broadcast_to(np.frombuffer(data, np.uint8), (rows, len(data)))
+
+
+def counts(events: int, rng: np.random.Generator) -> np.ndarray:
+    """How many segments each of these events has."""
+    return rng.choice(list(ELEMENTS), events, p=list(ELEMENTS.values()))
+
+
+def removed(segments: int, rng: np.random.Generator) -> np.ndarray:
+    """Which of these segments are removals."""
+    return rng.random(segments) < REMOVALS
 
 
 def users(number: int, rng: np.random.Generator) -> Bytes:
@@ -78,33 +91,50 @@ def client_fields(clients: list[str]) -> Bytes:
 def kind(
     ids: Bytes, clients: Bytes, times: np.ndarray, elements: int, rng: np.random.Generator
 ) -> list[bytes]:
-    """The messages of events with that many segments; 3 % of the segments are removals."""
+    """The messages of events with that many segments."""
     rows = len(ids)
     columns = [constant(b"\0" + SCHEMA_ID.to_bytes(4) + b"\x48", rows), ids, constant(b"\0", rows), clients]
     columns.append(constant(bytes(3) + bytes([elements << 1]), rows))
     for _ in range(elements):
         columns.append(varint(rng.integers(10_000, 20_000, rows), 3))
-        columns.append(np.where(rng.random(rows) < 0.03, 1, 0).astype(np.uint8)[:, None])  # -1 is 1, zigzag
+        columns.append(removed(rows, rng).astype(np.uint8)[:, None])  # -1 is 1, zigzag
     columns += [constant(b"\0", rows), varint(times, 6)]
     matrix = np.ascontiguousarray(np.concatenate(columns, axis=1))
     return matrix.view(f"V{matrix.shape[1]}").ravel().tolist()
 
 
+def batch(pool: Bytes, clients: Bytes, times: np.ndarray, rng: np.random.Generator) -> list[bytes]:
+    """A message for each event time, of users of the pool; those with equally many segments together."""
+    drawn = rng.integers(0, len(pool), len(times))
+    numbers = counts(len(times), rng)
+    found: list[bytes] = []
+    for elements in ELEMENTS:
+        chosen = numbers == elements
+        of = drawn[chosen]
+        found += kind(pool[of], clients[of % len(clients)], times[chosen], elements, rng)
+    return found
+
+
 def messages(events: int, number_of_users: int, seed: int, audiences: int = 1) -> Iterator[list[bytes]]:
-    """The events in chunks, in the order of their event times within a chunk's kinds."""
+    """The events in chunks whose event times follow each other; mixed within a chunk."""
     rng = np.random.default_rng(seed)
     pool, clients = users(number_of_users, rng), client_fields(names(audiences))
     for start in range(0, events, CHUNK):
         rows = min(CHUNK, events - start)
-        drawn = rng.integers(0, number_of_users, rows)
-        times = START + np.arange(start, start + rows)
-        numbers = rng.choice(list(ELEMENTS), rows, p=list(ELEMENTS.values()))
-        chunk: list[bytes] = []
-        for elements in ELEMENTS:
-            chosen = numbers == elements
-            of = drawn[chosen]
-            chunk += kind(pool[of], clients[of % len(clients)], times[chosen], elements, rng)
+        chunk = batch(pool, clients, START + np.arange(start, start + rows), rng)
         yield [chunk[place] for place in rng.permutation(rows).tolist()]
+
+
+def producer(bootstrap: str, **more: object) -> Producer:
+    """One that gathers for 100 ms and holds a whole chunk; `more` settings without dots in their names."""
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "linger.ms": 100,
+        "batch.size": 1_000_000,
+        "queue.buffering.max.messages": 1_000_000,
+        "compression.type": "lz4",
+    }
+    return Producer(settings | more)
 
 
 def produce(
@@ -118,21 +148,13 @@ def produce(
     partitions: int = PARTITIONS,
 ) -> int:
     """Write the load to the topic; returns its bytes."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": 100,
-            "batch.size": 1_000_000,
-            "queue.buffering.max.messages": 1_000_000,
-            "compression.type": "lz4",
-        }
-    )
+    to = producer(bootstrap)
     size = 0
     for chunk in messages(events, number_of_users, seed, audiences):
         for place, value in enumerate(chunk):
-            producer.produce(topic, value, partition=place % partitions)
+            to.produce(topic, value, partition=place % partitions)
         size += sum(map(len, chunk))
-        producer.flush()
+        to.flush()
     return size
 
 
@@ -144,8 +166,10 @@ def check_schema() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bootstrap")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bootstrap", help="the broker's host:port; the topic is there, with four partitions")
     parser.add_argument("--events", type=int, default=4_000_000)
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
