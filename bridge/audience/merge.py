@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from bridge.audience.audience import Audience
+from bridge.audience.ranking import last_writes
 from bridge.audience.roster import WHOSE
 from bridge.audience.rows import ORDER, everything, user_columns
 
@@ -30,8 +31,9 @@ def latest(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
     user = [*([WHOSE] if WHOSE in rows.columns else []), *user_columns(audience)]
     key = [*user, "segment"]
     run = ["run"] if "run" in rows.columns else []
-    ordered = rows.sort([*key, *ORDER, *run])
-    winners = ordered.filter(_last_of(key))
+    numeric = audience.uuids and not audience.hashed and WHOSE not in rows.columns and not rows.is_empty()
+    places = last_writes(rows, [*ORDER, *run]) if numeric else None
+    winners = rows.sort([*key, *ORDER, *run]).filter(_last_of(key)) if places is None else rows[places]
     if not (winners["segment"] == everything(audience)).any():
         return winners
     return winners.filter(_not_before_remove_all(user, everything(audience)))

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import random
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,3 +51,22 @@ def test_the_header_names_no_file_and_no_time():
     member.write(b"x")
     member.close()
     assert file.getvalue()[3:8] == bytes(5)
+
+
+def test_a_higher_level_is_no_larger():
+    """For lines like those of our files no level is larger than the one below it, but for a little."""
+    random.seed(3)
+    lines = [
+        f"{random.randbytes(16).hex()} "
+        + " ".join(f"{random.randrange(10_000, 20_000)}:0" for _ in range(n % 7))
+        for n in range(20_000)
+    ]
+    text = "\n".join(lines).encode()
+    sizes = []
+    for level in range(1, 10):
+        member = CappedGzip(io.BytesIO(), limit=10**9, level=level)
+        member.write(text)
+        member.close()
+        sizes.append(member.bytes)
+    assert all(higher <= lower * 1.01 for lower, higher in pairwise(sizes))
+    assert sizes[8] < 0.97 * sizes[5]

@@ -73,6 +73,17 @@ def test_rows_have_their_events_place(messages, intake):
         assert {source for frame in found.frames for source in frame["source"]} == {7}
 
 
+def test_offsets_with_gaps(messages):
+    """Where messages are missing between, as in a compacted topic, each has its own offset all the same."""
+    some = [
+        message for number, message in enumerate(of_topic(messages, "clean")) if number % 7 and number > 90
+    ]
+    (piece,) = pieces(some, NOW)
+    assert piece.offsets.tolist() == [message.offset() for message in some]
+    (whole,) = pieces(of_topic(messages, "clean"), NOW)
+    assert whole.offsets.tolist() == [message.offset() for message in of_topic(messages, "clean")]
+
+
 def test_partitions_taken_away(messages):
     """Without a partition's messages the others stay as they were."""
     piece, other = pieces(messages, NOW)
