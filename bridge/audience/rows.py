@@ -17,6 +17,7 @@ The order of writes is (event_time, source, partition, offset); design.md, invar
 
 import hashlib
 
+import numpy as np
 import polars as pl
 
 from bridge.audience.audience import Audience
@@ -73,6 +74,17 @@ def user_key(audience: Audience, row: dict[str, object]) -> str:
     if audience.uuids:
         return f"{row['hi']:016x}{row['lo']:016x}"
     return str(row["user"])
+
+
+def first_at(audience: Audience, rows: pl.DataFrame, key: str) -> int:
+    """Where users at or above `key` (of `user_key`; empty: all) begin in rows sorted by user."""
+    if not key:
+        return 0
+    if not audience.uuids:
+        return int(rows["user"].search_sorted(key, side="left"))
+    hi, lo = (np.uint64(int(half, 16)) for half in (key[:16], key[16:]))
+    low, high = (int(np.searchsorted(rows["hi"].to_numpy(), hi, side=side)) for side in ("left", "right"))
+    return low + int(np.searchsorted(rows["lo"].to_numpy()[low:high], lo))
 
 
 def from_user(audience: Audience, key: str) -> pl.Expr:

@@ -13,7 +13,7 @@ from bridge.audience.late import Settled, late_users, settle
 from bridge.audience.merge import latest
 from bridge.audience.rows import REMOVE, everything, schema, user_columns, user_key
 from bridge.deliver.records import AudienceState
-from bridge.spool.run import Run
+from bridge.spool.run import Reader, Run
 
 RANGE_ROWS = 200_000
 """Rows of a range of users, before merging: enough to sort fast, about 100 MB while it is worked on."""
@@ -53,8 +53,9 @@ def gather(audience: Audience, state: AudienceState, runs: Sequence[Run], start:
         RunDamaged: A run that is needed does not match its checksum.
     """
     holding = [run for run in runs if audience in run.audiences]
+    readers = [Reader(run, audience) for run in holding]
     for users in user_ranges(audience, state, holding, start):
-        yield _gather_range(audience, state, holding, users)
+        yield _gather_range(audience, state, readers, users)
 
 
 def user_ranges(audience: Audience, state: AudienceState, runs: Sequence[Run], start: str) -> list[UserRange]:
@@ -105,9 +106,9 @@ def removals_alone(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gather_range(
-    audience: Audience, state: AudienceState, runs: Sequence[Run], users: UserRange
+    audience: Audience, state: AudienceState, readers: Sequence[Reader], users: UserRange
 ) -> Gathered:
-    rows = _read(audience, [run for run in runs if run.number > users.delivered], users, None)
+    rows = _read(audience, [reader for reader in readers if reader.run.number > users.delivered], users, None)
     pending = latest(audience, rows.filter(pl.col("run") > users.delivered))
     newest: int | None = pending["event_time"].max()  # type: ignore[assignment]  # a column of Int64
     late = late_users(audience, pending, state.newest_delivered)
@@ -117,7 +118,7 @@ def _gather_range(
     on = user_columns(audience)
     affected = pending.join(late, on=on, how="semi", maintain_order="left")
     untouched = pending.join(late, on=on, how="anti", maintain_order="left")
-    history = _history(audience, runs, users, affected, late)
+    history = _history(audience, [reader.run for reader in readers], users, affected, late)
     settled = settle(audience, affected, history, state.horizon)
     send = pl.concat([untouched, settled.send]).sort([*on, "segment"])
     whole = Settled(send=send, superseded=settled.superseded, beyond_horizon=settled.beyond_horizon)
@@ -136,7 +137,7 @@ def _history(
     ordered = late.sort(on)
     first, last = (user_key(audience, ordered.row(at, named=True)) for at in (0, -1))
     looked_up = replace(users, start=first, stop=_behind(audience, last, users.stop))
-    rows = _read(audience, reaching, looked_up, oldest)
+    rows = _read(audience, [Reader(run, audience) for run in reaching], looked_up, oldest)
     return rows.filter(pl.col("run") <= users.delivered).join(late, on=on, how="semi")
 
 
@@ -148,7 +149,7 @@ def _behind(audience: Audience, user: str, stop: str | None) -> str | None:
 
 
 def _read(
-    audience: Audience, runs: Sequence[Run], users: UserRange, min_event_time: int | None
+    audience: Audience, readers: Sequence[Reader], users: UserRange, min_event_time: int | None
 ) -> pl.DataFrame:
     empty = pl.DataFrame(schema=dict(schema(audience)) | {"run": pl.UInt32()})
-    return pl.concat([empty, *(run.read(audience, users.start, users.stop, min_event_time) for run in runs)])
+    return pl.concat([empty, *(reader.read(users.start, users.stop, min_event_time) for reader in readers)])

@@ -123,9 +123,11 @@ class Collector:
             self._failed = True
             raise
         finally:
-            self._source.close()
-            self._sealing.close()
-            self._parts.observer.assigned(False)  # noqa: FBT003  # the port's only argument
+            try:
+                self._source.close()
+            finally:
+                self._sealing.close()
+                self._parts.observer.assigned(False)  # noqa: FBT003  # the port's only argument
 
     # The owner's part: the source calls these within poll and close.
 

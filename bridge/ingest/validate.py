@@ -109,6 +109,7 @@ class Validator:
     def __init__(self, stream: Stream, roster: Roster) -> None:
         self._stream = stream
         self._roster = roster
+        self._audiences: dict[int, Audience] = {}
         self._clients = _Choice.of(stream.client, tuple(stream.clients))
         self._users = _Choice.of(stream.user_namespace, tuple(stream.user_namespaces))
         self._tables = {stream.user_namespace: stream.user_table_id or "", **stream.user_namespaces}
@@ -204,6 +205,12 @@ class Validator:
             codes = codes * (choice.unknown + 1) + chosen
         return pl.lit(int(codes), dtype=pl.Int64) if codes.ndim == 0 else pl.Series(codes)
 
+    def _known(self, code: int) -> Audience:
+        """`_audience`, made once."""
+        if code not in self._audiences:
+            self._audiences[code] = self._audience(code)
+        return self._audiences[code]
+
     def _audience(self, code: int) -> Audience:
         """The audience of a number from `_codes`, none of whose parts is unknown."""
         code, segment = divmod(code, self._segments.unknown + 1)
@@ -243,7 +250,7 @@ class Validator:
         """The events with their audiences' numbers in the roster in place of ours; and these audiences."""
         codes = accepted[WHOSE]
         present = [codes[0]] if codes.min() == codes.max() else np.flatnonzero(np.bincount(codes)).tolist()
-        audiences = [self._audience(int(code)) for code in present]
+        audiences = [self._known(int(code)) for code in present]
         numbers = [self._roster.number(audience) for audience in audiences]
         if len(present) == 1:
             whose: pl.Expr | pl.Series = pl.lit(numbers[0], dtype=pl.UInt32)

@@ -8,7 +8,8 @@ and a later version may add a column that an older one ignores.
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Self
 from zlib import crc32
 
@@ -24,8 +25,6 @@ TRAILER = struct.Struct("<IQ8s")
 
 PositionKey = tuple[str, str, str, str, int]
 """What a position is of: cluster id, topic id, topic, group, partition."""
-
-_AUDIENCE = tuple(field.name for field in fields(Audience))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +100,19 @@ class Block:
     """Checksum of these bytes."""
 
 
+def _names(
+    record: type[Position] | type[AudienceStatistics] | type[Block] | type[Audience],
+) -> dict[str, str]:
+    """A column for each field."""
+    return {field.name: field.name for field in fields(record)}
+
+
+_STATISTICS = {name: f"audience.{name}" for name in _names(Audience)} | {
+    name: name for name in _names(AudienceStatistics) if name != "audience"
+}
+"""Columns of the table of audiences: those of the audience itself, then its statistics."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Footer:
     """A run's own description."""
@@ -137,9 +149,9 @@ class Footer:
             "low": self.low,
             "sealed_at": self.sealed_at,
             "oldest_sealed_at": self.oldest_sealed_at,
-            "positions": _columns(asdict(position) for position in self.positions),
-            "audiences": _columns(_flat(statistics) for statistics in self.audiences),
-            "blocks": _columns(asdict(block) for block in self.blocks),
+            "positions": _columns(self.positions, _names(Position)),
+            "audiences": _columns(self.audiences, _STATISTICS),
+            "blocks": _columns(self.blocks, _names(Block)),
         }
         text = msgspec.json.encode(plain)
         return text + TRAILER.pack(crc32(text), len(text), MAGIC)
@@ -187,14 +199,9 @@ def newest(positions: Iterable[Position]) -> dict[PositionKey, Position]:
     return found
 
 
-def _flat(statistics: AudienceStatistics) -> dict[str, object]:
-    numbers = {name: value for name, value in asdict(statistics).items() if name != "audience"}
-    return {name: getattr(statistics.audience, name) for name in _AUDIENCE} | numbers
-
-
-def _columns(records: Iterable[Mapping[str, object]]) -> dict[str, list[object]]:
-    rows = list(records)
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+def _columns(records: Sequence[object], names: Mapping[str, str]) -> dict[str, list[object]]:
+    """By column, the records' attributes of these names; no columns where there are no records."""
+    return {name: list(map(attrgetter(path), records)) for name, path in names.items() if records}
 
 
 def _records(columns: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.merge import latest
 from bridge.spool.footer import Position, PositionKey, newest
-from bridge.spool.run import Run
+from bridge.spool.run import Reader, Run
 from bridge.spool.run_writer import RunWriter
 
 
@@ -24,8 +24,9 @@ def write_merged(writer: RunWriter, runs: Sequence[Run], range_rows: int) -> Non
     """
     for audience in sorted({audience for run in runs for audience in run.audiences}):
         holding = [run for run in runs if audience in run.audiences]
+        readers = [Reader(run, audience) for run in holding]
         for start, stop in user_ranges(holding, audience, range_rows):
-            rows = pl.concat([run.read(audience, start, stop) for run in holding])
+            rows = pl.concat([reader.read(start, stop) for reader in readers])
             writer.add(audience, latest(audience, rows))
     writer.finish(
         number=max(run.number for run in runs),

@@ -16,7 +16,7 @@ from zlib import crc32
 import polars as pl
 
 from bridge.audience.audience import Audience
-from bridge.audience.rows import from_user, schema
+from bridge.audience.rows import first_at, schema
 from bridge.errors import BridgeError
 from bridge.spool.footer import MAGIC, TRAILER, AudienceStatistics, Block, Footer, Position, PositionKey
 
@@ -141,15 +141,19 @@ class Run:
         Raises:
             RunDamaged: A block that is needed does not match its checksum.
         """
-        wanted = [
-            self._read_rows(audience, block, start, stop)
-            for block in self._blocks.get(audience, [])
-            if block.last_user >= start
-            and (stop is None or block.first_user < stop)
-            and (min_event_time is None or block.max_event_time >= min_event_time)
-        ]
-        empty = pl.DataFrame(schema=dict(schema(audience)) | {"run": pl.UInt32()})
-        return pl.concat([empty, *wanted])
+        return Reader(self, audience).read(start, stop, min_event_time)
+
+    def rows(self, block: Block) -> pl.DataFrame:
+        """A block's rows, checked; columns as of `read`.
+
+        Raises:
+            RunDamaged: They do not match their checksum.
+        """
+        try:
+            rows = pl.read_parquet(self.raw(block))
+        except pl.exceptions.PolarsError as error:
+            raise self._damaged(f"the block at byte {block.offset} cannot be decoded") from error
+        return rows if self.footer.merged else rows.with_columns(run=pl.lit(self.number, dtype=pl.UInt32))
 
     def raw(self, block: Block) -> bytes:
         """A block's bytes, checked.
@@ -161,19 +165,6 @@ class Run:
         if len(data) != block.length or crc32(data) != block.crc32:
             raise self._damaged(f"the checksum of the block at byte {block.offset} differs")
         return data
-
-    def _read_rows(self, audience: Audience, block: Block, start: str, stop: str | None) -> pl.DataFrame:
-        try:
-            rows = pl.read_parquet(self.raw(block))
-        except pl.exceptions.PolarsError as error:
-            raise self._damaged(f"the block at byte {block.offset} cannot be decoded") from error
-        if block.first_user < start:
-            rows = rows.filter(from_user(audience, start))
-        if stop is not None and block.last_user >= stop:
-            rows = rows.filter(~from_user(audience, stop))
-        if self.footer.merged:
-            return rows
-        return rows.with_columns(pl.lit(self.number, dtype=pl.UInt32).alias("run"))
 
     def _read_footer(self, status: os.stat_result) -> Footer:
         trailer_at = status.st_size - TRAILER.size
@@ -229,3 +220,33 @@ class Run:
             f"run {self.path} is damaged: {what}; bring the file back from a copy, or stop, move it away and "
             f"reset the group's offsets to a time before {changed}, less one window"
         )
+
+
+class Reader:
+    """Reads one audience of a run. It keeps the last block: ranges that ascend decode each block once."""
+
+    def __init__(self, run: Run, audience: Audience) -> None:
+        self.run = run
+        """Which run it is."""
+        self._audience = audience
+        self._blocks = run.blocks(audience)
+        self._kept: tuple[Block, pl.DataFrame] | None = None
+
+    def read(
+        self, start: str = "", stop: str | None = None, min_event_time: int | None = None
+    ) -> pl.DataFrame:
+        """As `Run.read`."""
+        parts = [pl.DataFrame(schema=dict(schema(self._audience)) | {"run": pl.UInt32()})]
+        for block in self._blocks:
+            wanted = block.last_user >= start and (stop is None or block.first_user < stop)
+            if wanted and (min_event_time is None or block.max_event_time >= min_event_time):
+                rows = self._rows(block)
+                first = first_at(self._audience, rows, start)
+                last = rows.height if stop is None else first_at(self._audience, rows, stop)
+                parts.append(rows[first:last])
+        return pl.concat(parts)
+
+    def _rows(self, block: Block) -> pl.DataFrame:
+        if self._kept is None or self._kept[0] is not block:
+            self._kept = (block, self.run.rows(block))
+        return self._kept[1]

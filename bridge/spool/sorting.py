@@ -36,7 +36,7 @@ def _groups(shards: Mapping[Audience, pl.DataFrame], size: int) -> Iterator[list
     rows = 0
     for audience in sorted(shards):
         height = shards[audience].height
-        alike = group and shards[group[0]].schema == shards[audience].schema
+        alike = group and (group[0].uuids, group[0].hashed) == (audience.uuids, audience.hashed)
         if group and not (alike and rows + height <= size):
             yield group
             group, rows = [], 0
