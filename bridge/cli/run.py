@@ -1,6 +1,5 @@
 """`s2s-bridge run`: consume and deliver until stopped."""
 
-import gc
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from bridge.cli import memory
 from bridge.cli.options import ConfigFile
 from bridge.cli.progress import progress
 from bridge.clock import SystemClock
@@ -22,10 +22,6 @@ from bridge.service.wiring import over_sftp
 UntilEnd = Annotated[
     bool, typer.Option("--until-end", help="Stop when all that is in the topics now is delivered.")
 ]
-COLLECT_AFTER = 1_000_000
-"""New objects before Python looks for cycles. A batch of messages is many objects that come and go together,
-none of them in a cycle; looking through them at the default of 700 took half of the time of consume()."""
-
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over from another or a lost spool.")]
 
 
@@ -33,7 +29,7 @@ def run(config: ConfigFile, until_end: UntilEnd = False, adopt: Adopt = False) -
     """Consume and deliver until stopped."""
     settings = load(Path(config), os.environ)
     clock = SystemClock()
-    gc.set_threshold(COLLECT_AFTER)
+    memory.fit()
     log.configure(form=settings.logging.format, level=settings.logging.level, clock=clock)
     service = Service(settings, over_sftp(clock), until_end=until_end, adopt=adopt)
     with progress(service.metrics, shown=sys.stderr.isatty()):

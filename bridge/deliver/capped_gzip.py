@@ -62,7 +62,7 @@ class CappedGzip:
 
 
 def _compressor(level: int) -> "zlib_ng._Compress":
-    """zlib-ng's levels, but those that are none for our lines (bench/levels.py; docs/decisions/0015).
+    """zlib-ng's levels, but those that are none for our lines (bench/levels.py; docs/decisions/0016).
 
     Level 1 makes files half as large again as level 2. Its 9 is larger than its 6, unless it is told that the
     text is mostly random: then it is the smallest there is for any shape of audience, by 4 to 9 %.
