@@ -1,7 +1,7 @@
 """Writing a run: blocks as they come, then the footer."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -47,11 +47,15 @@ class RunWriter:
             SpoolFull: There is no room.
             SpoolFailed: The disk failed.
         """
-        for start, length in cuts(audience, rows, self._block_rows):
-            part = rows.slice(start, length)
+        if rows.is_empty():
+            return
+        pieces = list(cuts(audience, rows, self._block_rows))
+        described = _described(audience, rows, [start for start, _ in pieces])
+        for (start, length), block in zip(pieces, described, strict=True):
             data = io.BytesIO()
+            part = rows.slice(start, length)
             part.write_parquet(data, compression="zstd", compression_level=1, statistics=False)
-            self._append(audience, _describe(audience, part), data.getvalue())
+            self._append(audience, block, data.getvalue())
 
     def copy(self, audience: Audience, block: Block, data: bytes) -> None:
         """A block of another run as it is; order as with `add`.
@@ -143,20 +147,36 @@ def cuts(audience: Audience, rows: pl.DataFrame, most: int) -> Iterator[tuple[in
         start = end
 
 
-def _describe(audience: Audience, rows: pl.DataFrame) -> Block:
-    """The block of these rows, as yet without a place and bytes."""
-    low, high = rows.select(
-        pl.col("event_time").min().alias("low"), pl.col("event_time").max().alias("high")
-    ).row(0)
-    return Block(
-        audience=0,
-        first_user=user_key(audience, rows.row(0, named=True)),
-        last_user=user_key(audience, rows.row(-1, named=True)),
-        rows=rows.height,
-        removals=int((rows["timestamp"] == REMOVE).sum()),
-        min_event_time=low,
-        max_event_time=high,
-        offset=0,
-        length=0,
-        crc32=0,
+def _described(audience: Audience, rows: pl.DataFrame, starts: Sequence[int]) -> list[Block]:
+    """The blocks of sorted rows that begin there, as yet without a place and bytes."""
+    stops = [*starts[1:], rows.height]
+    times = rows["event_time"].to_numpy()
+    removals = np.add.reduceat(rows["timestamp"].to_numpy() == REMOVE, starts, dtype=np.int64)
+    edges = [at for start, stop in zip(starts, stops, strict=True) for at in (start, stop - 1)]
+    named = rows.select(user_columns(audience))[edges].iter_rows(named=True)
+    users = [user_key(audience, row) for row in named]
+    found = zip(
+        starts,
+        stops,
+        users[::2],
+        users[1::2],
+        removals.tolist(),
+        np.minimum.reduceat(times, starts).tolist(),
+        np.maximum.reduceat(times, starts).tolist(),
+        strict=True,
     )
+    return [
+        Block(
+            audience=0,
+            first_user=first_user,
+            last_user=last_user,
+            rows=stop - start,
+            removals=removed,
+            min_event_time=oldest,
+            max_event_time=newest,
+            offset=0,
+            length=0,
+            crc32=0,
+        )
+        for start, stop, first_user, last_user, removed, oldest, newest in found
+    ]

@@ -50,8 +50,9 @@ log = structlog.get_logger()
 class Sizes:
     """How much is read and written at once."""
 
-    block_rows: int = 65_536
-    """Most rows of a block: about 1 MB on disk, what the look-up of a late user costs at least."""
+    block_rows: int = 16_384
+    """Most rows of a block: about 1 MB in memory, which a delivery holds of each run that waits, and what the
+    look-up of a late user costs at least."""
     range_rows: int = 250_000
     """About how many rows a merge has in memory, over all runs."""
 
