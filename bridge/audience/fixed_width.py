@@ -21,8 +21,8 @@ def _table(text: str) -> NDArray[np.uint32]:
 
 
 _PADDED = _table("{:04}")
-_SHORT = _table("{:4}")
-_NOTHING = np.uint32(0)
+_LAST = _table("{:4}")
+_LEADING = np.where(np.arange(_BASE) > 0, _LAST, np.uint32(0))  # none, in front of all that there is
 
 
 def numbers(values: NDArray[np.integer]) -> Matrix:
@@ -30,10 +30,9 @@ def numbers(values: NDArray[np.integer]) -> Matrix:
     rest = values.astype(np.uint32)
     groups: list[NDArray[np.uint32]] = []
     while not groups or rest.any():
-        there = rest > 0 if groups else np.bool_(True)  # noqa: FBT003  # numpy's constructor takes no names
         rest, low = np.divmod(rest, np.uint32(_BASE))
-        leading = np.where(there, _SHORT[low], _NOTHING)
-        groups.append(np.where(rest > 0, _PADDED[low], leading))
+        leading = _LEADING if groups else _LAST
+        groups.append(np.where(rest > 0, _PADDED[low], leading[low]))
     return np.column_stack(groups[::-1]).view(np.uint8)
 
 

@@ -55,6 +55,11 @@ def schema(audience: Audience) -> pl.Schema:
     )
 
 
+def sealed_schema(audience: Audience) -> pl.Schema:
+    """Columns and dtypes of an audience's rows that came out of the spool."""
+    return pl.Schema({**schema(audience), "run": pl.UInt32()})
+
+
 def everything(audience: Audience) -> int | str:
     """The segment value of a remove_all row; it sorts before every real segment."""
     return "" if audience.hashed else 0

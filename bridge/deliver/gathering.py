@@ -11,8 +11,9 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.late import Settled, late_users, settle
 from bridge.audience.merge import latest
-from bridge.audience.rows import REMOVE, everything, schema, user_columns, user_key
+from bridge.audience.rows import REMOVE, everything, sealed_schema, user_columns, user_key
 from bridge.deliver.records import AudienceState
+from bridge.spool.ranges import range_starts
 from bridge.spool.run import Reader, Run
 
 RANGE_ROWS = 200_000
@@ -60,19 +61,14 @@ def gather(audience: Audience, state: AudienceState, runs: Sequence[Run], start:
 
 def user_ranges(audience: Audience, state: AudienceState, runs: Sequence[Run], start: str) -> list[UserRange]:
     """Ranges of users from `start` on, each of about `RANGE_ROWS` pending rows, cut where progress steps."""
-    fences = sorted(
+    fences = (
         (max(first, start), rows)
         for run in runs
         if run.number > state.frontier.lowest
         for first, rows in run.fences(audience)
     )
-    cuts, filled = {start, *(at for at in _starts(state) if at > start)}, 0
-    for first, rows in fences:
-        if filled >= RANGE_ROWS:
-            cuts.add(first)
-            filled = 0
-        filled += rows
-    bounds = sorted(cuts)
+    steps = (at for at in _starts(state) if at > start)
+    bounds = sorted({start, *steps, *range_starts(fences, RANGE_ROWS)})
     return [
         UserRange(
             start=low,
@@ -151,5 +147,5 @@ def _behind(audience: Audience, user: str, stop: str | None) -> str | None:
 def _read(
     audience: Audience, readers: Sequence[Reader], users: UserRange, min_event_time: int | None
 ) -> pl.DataFrame:
-    empty = pl.DataFrame(schema=dict(schema(audience)) | {"run": pl.UInt32()})
+    empty = sealed_schema(audience).to_frame()
     return pl.concat([empty, *(reader.read(users.start, users.stop, min_event_time) for reader in readers)])

@@ -58,9 +58,8 @@ class JsonEvents:
     def read(self, values: Values) -> Decoded:
         """What becomes of these values."""
         try:
-            b"\n".join(
-                values.raw
-            ).decode()  # msgspec skips what it does not know without looking at its UTF-8
+            # msgspec skips what it does not know without looking at its UTF-8
+            b"\n".join(values.raw).decode()
             events = list(map(self._decoder.decode, values.raw))
             return gather([self._table(events, values.index)], [], hashed=self._hashed)
         except (ValueError, RecursionError):  # msgspec's own errors and UnicodeDecodeError are ValueErrors

@@ -109,7 +109,7 @@ class Validator:
     def __init__(self, stream: Stream, roster: Roster) -> None:
         self._stream = stream
         self._roster = roster
-        self._audiences: dict[int, Audience] = {}
+        self._numbers: dict[int, int] = {}
         self._clients = _Choice.of(stream.client, tuple(stream.clients))
         self._users = _Choice.of(stream.user_namespace, tuple(stream.user_namespaces))
         self._tables = {stream.user_namespace: stream.user_table_id or "", **stream.user_namespaces}
@@ -205,11 +205,11 @@ class Validator:
             codes = codes * (choice.unknown + 1) + chosen
         return pl.lit(int(codes), dtype=pl.Int64) if codes.ndim == 0 else pl.Series(codes)
 
-    def _known(self, code: int) -> Audience:
-        """`_audience`, made once."""
-        if code not in self._audiences:
-            self._audiences[code] = self._audience(code)
-        return self._audiences[code]
+    def _number(self, code: int) -> int:
+        """The number in the roster of an audience's code; worked out once."""
+        if code not in self._numbers:
+            self._numbers[code] = self._roster.number(self._audience(code))
+        return self._numbers[code]
 
     def _audience(self, code: int) -> Audience:
         """The audience of a number from `_codes`, none of whose parts is unknown."""
@@ -232,33 +232,32 @@ class Validator:
         if accepted.is_empty():
             return ()
         hashed = self._stream.hash_segments
-        accepted, audiences = self._numbered(accepted)
+        accepted, numbers = self._numbered(accepted)
         frame = _expand(accepted, _last_of_each(elements), "" if hashed else 0).with_columns(
             pl.col("segment").cast(pl.String if hashed else pl.UInt32)
         )
         alike: dict[tuple[str, ...], list[int]] = {}
-        for number, audience in audiences.items():
-            alike.setdefault(tuple(rows.user_columns(audience)), []).append(number)
+        for number in numbers:
+            alike.setdefault(tuple(rows.user_columns(self._roster[number])), []).append(number)
         return tuple(
-            (frame if len(alike) == 1 else frame.filter(pl.col(WHOSE).is_in(numbers))).select(
+            (frame if len(alike) == 1 else frame.filter(pl.col(WHOSE).is_in(some))).select(
                 "index", WHOSE, *user, "segment", "timestamp", "event_time"
             )
-            for user, numbers in alike.items()
+            for user, some in alike.items()
         )
 
-    def _numbered(self, accepted: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, Audience]]:
-        """The events with their audiences' numbers in the roster in place of ours; and these audiences."""
+    def _numbered(self, accepted: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
+        """The events with their audiences' numbers in the roster in place of ours, and which occur."""
         codes = accepted[WHOSE]
         present = [codes[0]] if codes.min() == codes.max() else np.flatnonzero(np.bincount(codes)).tolist()
-        audiences = [self._known(int(code)) for code in present]
-        numbers = [self._roster.number(audience) for audience in audiences]
+        numbers = [self._number(int(code)) for code in present]
         if len(present) == 1:
             whose: pl.Expr | pl.Series = pl.lit(numbers[0], dtype=pl.UInt32)
         else:
             table = np.zeros(present[-1] + 1, dtype=np.uint32)
             table[present] = numbers
             whose = pl.Series(table[codes.to_numpy()])
-        return accepted.with_columns(whose.alias(WHOSE)), dict(zip(numbers, audiences, strict=True))
+        return accepted.with_columns(whose.alias(WHOSE)), numbers
 
 
 def _flags(values: pl.Series) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.merge import latest
 from bridge.spool.footer import Position, PositionKey, newest
+from bridge.spool.ranges import range_starts
 from bridge.spool.run import Reader, Run
 from bridge.spool.run_writer import RunWriter
 
@@ -40,13 +41,9 @@ def write_merged(writer: RunWriter, runs: Sequence[Run], range_rows: int) -> Non
 
 def user_ranges(runs: Sequence[Run], audience: Audience, rows: int) -> Iterator[tuple[str, str | None]]:
     """Ranges [start, stop) of all users, each with about `rows` rows over all runs, or a block more each."""
-    start, filled = "", 0
-    for first, count in sorted(fence for run in runs for fence in run.fences(audience)):
-        if filled >= rows and first > start:
-            yield start, first
-            start, filled = first, 0
-        filled += count
-    yield start, None
+    fences = (fence for run in runs for fence in run.fences(audience))
+    starts = list(range_starts(fences, rows))
+    return zip(["", *starts], [*starts, None], strict=True)
 
 
 def merged_positions(runs: Sequence[Run]) -> list[Position]:

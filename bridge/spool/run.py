@@ -16,7 +16,7 @@ from zlib import crc32
 import polars as pl
 
 from bridge.audience.audience import Audience
-from bridge.audience.rows import first_at, schema
+from bridge.audience.rows import first_at, sealed_schema
 from bridge.errors import BridgeError
 from bridge.spool.footer import MAGIC, TRAILER, AudienceStatistics, Block, Footer, Position, PositionKey
 
@@ -236,7 +236,7 @@ class Reader:
         self, start: str = "", stop: str | None = None, min_event_time: int | None = None
     ) -> pl.DataFrame:
         """As `Run.read`."""
-        parts = [pl.DataFrame(schema=dict(schema(self._audience)) | {"run": pl.UInt32()})]
+        parts = [sealed_schema(self._audience).to_frame()]
         for block in self._blocks:
             wanted = block.last_user >= start and (stop is None or block.first_user < stop)
             if wanted and (min_event_time is None or block.max_event_time >= min_event_time):
