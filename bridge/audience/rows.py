@@ -31,6 +31,9 @@ REMOVE = -1
 NOW = 0
 """Timestamp of "at the point of processing"."""
 
+_TOPIC = 1 << 63
+"""The topmost bit of a rank: set for topics, so that archives rank below them (design.md, invariant 1)."""
+
 
 def user_columns(audience: Audience) -> list[str]:
     """The columns that hold the user's id, most significant first."""
@@ -66,12 +69,17 @@ def everything(audience: Audience) -> int | str:
 
 
 def source_rank(cluster_id: str, topic_id: str) -> int:
-    """Rank of a topic in the order of writes: any fixed order will do, above all archives.
+    """Rank of a topic in the order of writes: any fixed order will do, above all archives."""
+    return _rank(f"{cluster_id}/{topic_id}") | _TOPIC
 
-    Without its topmost bit the rank is one of an archive.
-    """
-    digest = hashlib.blake2b(f"{cluster_id}/{topic_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) | 1 << 63
+
+def archive_rank(content: str) -> int:
+    """Rank of an archived file, below all topics; `content` is a digest of it, whatever it is called."""
+    return _rank(content) & ~_TOPIC
+
+
+def _rank(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 def user_key(audience: Audience, row: dict[str, object]) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.audience.roster import Roster
-from bridge.audience.rows import source_rank
 from bridge.backoff import Backoff
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
@@ -251,10 +250,9 @@ class Collector:
 
     def _read(self, stream: str, piece: Piece) -> bool:
         """Bring a piece into the window; False: the registry does not answer, nothing has changed."""
-        identity, observer = self._source.identity, self._parts.observer
-        source = source_rank(identity.cluster_id, identity.topic_ids[piece.topic])
+        observer = self._parts.observer
         try:
-            found = self._intakes[stream].read(piece, source)
+            found = self._intakes[stream].read(piece, self._source.identity.rank(piece.topic))
         except RegistryUnreachable as failure:
             _log.warning("registry_unreachable", stream=stream, reason=str(failure))
             return False

@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from bridge.audience.rows import archive_rank, source_rank
 from bridge.ingest.partition import Partition, Span
 from bridge.ingest.resume import Taken
 from bridge.spool.footer import Position, newest
 
 if TYPE_CHECKING:
     from bridge.spool.run import Run
+
+ARCHIVES = "archives"
+"""Stands for the cluster that archived files are of; no cluster's own id reads so."""
 
 
 def taken_by(runs: "Iterable[Run]", cluster_id: str, group: str) -> dict[tuple[str, int], Taken]:
@@ -22,15 +26,25 @@ def taken_by(runs: "Iterable[Run]", cluster_id: str, group: str) -> dict[tuple[s
 
 
 class Identity:
-    """What positions of this process stand under."""
+    """What positions of this process stand under.
+
+    Archived files have the cluster id `ARCHIVES`, and each of them the digest of its content as its topic id.
+    """
 
     def __init__(self, *, cluster_id: str, group: str) -> None:
         self.cluster_id = cluster_id
         """Id of the Kafka cluster."""
         self.group = group
-        """The consumer group."""
+        """The consumer group; of a replay, its id."""
         self.topic_ids: dict[str, str] = {}
         """Ids of the topics that are, or were, assigned, by their names."""
+
+    def rank(self, topic: str) -> int:
+        """The topic's rank in the order of writes."""
+        topic_id = self.topic_ids[topic]
+        if self.cluster_id == ARCHIVES:
+            return archive_rank(topic_id)
+        return source_rank(self.cluster_id, topic_id)
 
     def positions(self, spans: Mapping[tuple[str, int], Span]) -> tuple[Position, ...]:
         """The positions to be sealed with what was read of each partition."""
