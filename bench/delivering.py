@@ -53,6 +53,7 @@ class Site:
                 observer=SilentObserver(),
                 placeholders={AUDIENCE: PLACEHOLDER},
                 fallback_placeholder=PLACEHOLDER,
+                historical_after={},
                 file_room=lambda: 10**12,
                 drain=lambda: False,
             )

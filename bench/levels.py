@@ -19,6 +19,7 @@ from bench.delivering import AUDIENCE, PLACEHOLDER, Site, site
 from bench.hours import GZIP, HEADER, SIZES, Compressor, Hour, Ideal, compressed, hours, level_nine
 from bridge.deliver.build import Recipe, build
 from bridge.deliver.gathering import Gathered, gather
+from bridge.deliver.lanes import look
 
 try:
     from isal import isal_zlib
@@ -33,7 +34,7 @@ Ways = dict[str, Callable[[], int]]  # each gives bytes
 
 def built(place: Site) -> Ways:
     """What waits, as the bridge builds it at each level."""
-    gathered = list(gather(AUDIENCE, place.ledger.audience(AUDIENCE), place.spool.runs(), ""))
+    gathered = list(gather(AUDIENCE, look(place.spool).view(place.ledger.audience(AUDIENCE), ""), ""))
     return {f"built, level {level}": partial(file_bytes, place, gathered, level) for level in range(1, 10)}
 
 

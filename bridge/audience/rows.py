@@ -63,6 +63,12 @@ def sealed_schema(audience: Audience) -> pl.Schema:
     return pl.Schema({**schema(audience), "run": pl.UInt32()})
 
 
+def historical(where: pl.Expr) -> pl.Expr:
+    """The column `timestamp`, in which a 0 is the time of its event in seconds where `where` is true."""
+    now = where & (pl.col("timestamp") == NOW)
+    return pl.when(now).then(pl.col("event_time") // 1_000).otherwise("timestamp").alias("timestamp")
+
+
 def everything(audience: Audience) -> int | str:
     """The segment value of a remove_all row; it sorts before every real segment."""
     return "" if audience.hashed else 0

@@ -22,7 +22,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     folder = path.absolute().parent
     config, refused = _model(document, folder)
     root = Place(document.root)
-    broken = [*refused, *rules.faults(root, folder), *rules.placeholders(_sound_streams(root, folder))]
+    broken = [*refused, *rules.faults(root, folder), *rules.of_audiences(_sound_streams(root, folder))]
     faults = [*document.faults, *_beyond(broken, {fault.path for fault in document.faults})]
     if faults or config is None:
         faults.sort(key=lambda fault: document.position(fault.path))

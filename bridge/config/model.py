@@ -229,6 +229,8 @@ class Stream(Section):
     """How far ahead of our clock an event time may be."""
     max_event_bytes: Size = MB
     """Larger values are refused."""
+    historical_after: Duration | None = None
+    """A timestamp 0 of an older event is sent as the event's time; None: of none."""
 
     def account_for(self, *, mobile: bool) -> str:
         """Name of the account that device ids (mobile) or cookies go to."""

@@ -59,7 +59,7 @@ _DEFAULT_PORT = str(SftpSettings.model_fields["port"].default)
 
 
 def faults(root: Place, folder: Path) -> Iterator[Fault]:
-    """Every broken rule but `placeholders`; relative paths start at `folder`."""
+    """Every broken rule but `of_audiences`; relative paths start at `folder`."""
     for rule in _WHOLE:
         yield from rule(root)
     for stream in root["streams"]:
@@ -68,18 +68,17 @@ def faults(root: Place, folder: Path) -> Iterator[Fault]:
         yield from _schema(stream, root, folder)
 
 
-def placeholders(streams: Mapping[int, Stream]) -> Iterator[Fault]:
-    """An audience has one placeholder; `streams` by their position in the file."""
-    feeders = dict[Audience, int]()
-    for at, stream in streams.items():
-        for audience in stream.audiences():
-            first = feeders.setdefault(audience, at)
-            if streams[first].placeholder_segment != stream.placeholder_segment:
+def of_audiences(streams: Mapping[int, Stream]) -> Iterator[Fault]:
+    """What is said of an audience is said once, or alike; `streams` by their position in the file."""
+    for key in ("placeholder_segment", "historical_after"):
+        feeders = dict[Audience, int]()
+        for at, stream in streams.items():
+            others = [feeders.setdefault(audience, at) for audience in stream.audiences()]
+            for first in [one for one in others if getattr(streams[one], key) != getattr(stream, key)][:1]:
                 yield Fault(
-                    ("streams", at, "placeholder_segment"),
+                    ("streams", at, key),
                     f"differs from streams[{first}], which feeds the same audience; give both the same",
                 )
-                break
 
 
 def _properties(root: Place) -> Iterator[Fault]:

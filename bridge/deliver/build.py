@@ -12,7 +12,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.header import Header
 from bridge.audience.lines import Lines, render
-from bridge.audience.rows import from_user
+from bridge.audience.rows import from_user, historical
 from bridge.deliver.ahead import ahead
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import Gathered, removals_alone
@@ -37,6 +37,8 @@ class Recipe:
     """The gzip file is at most this large."""
     removals_only: bool
     """Removals alone, that no such file has carried yet; else everything."""
+    historical_before: int | None = None
+    """Of events before this instant (epoch ms) a timestamp 0 becomes their time; None: of none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +133,8 @@ def _render(recipe: Recipe, gathered: Gathered) -> Lines:
     if recipe.removals_only:
         alone = removals_alone(recipe.audience, rows)
         rows = alone.filter(pl.col("run") > gathered.range.removals_sent)
+    if recipe.historical_before is not None:
+        rows = rows.with_columns(historical(pl.col("event_time") < recipe.historical_before))
     return render(recipe.audience, rows, recipe.placeholder)
 
 

@@ -17,6 +17,7 @@ from bridge.config import Account, RollSettings
 from bridge.deliver.build import Built, Recipe, build
 from bridge.deliver.file_state import FileState
 from bridge.deliver.gathering import Gathered, gather, next_start
+from bridge.deliver.lanes import Held, View, look
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.quota import Closed, Room, counted_since, room, usage
@@ -25,8 +26,7 @@ from bridge.deliver.remote import Remote
 from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
 from bridge.deliver.set_aside import SetAside
 from bridge.deliver.uploading import Uploads
-from bridge.deliver.waiting import Pending, as_waiting, audiences, pending
-from bridge.spool.run import Run
+from bridge.deliver.waiting import Pending, as_waiting, audiences, pending, replays_waiting
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -57,6 +57,9 @@ class DelivererParts:
     """The segment that does not exist, of each configured audience."""
     fallback_placeholder: str
     """The same for audiences that are configured no more."""
+    historical_after: Mapping[Audience, int]
+    """From which age of its event on (ms) a timestamp 0 becomes the event's time, of audiences where it does
+    (contract, `historical_after`)."""
     file_room: Callable[[], int]
     """How many bytes the spool has room for, in a file that is built."""
     drain: Callable[[], bool]
@@ -83,7 +86,7 @@ class Deliverer:
         self._set_aside = SetAside(parts.spool)
         self._wake = threading.Event()
         self._stopped = False
-        self._set_back: dict[Audience, int] = {}  # audiences that could not be built, until when
+        self._set_back: dict[tuple[Audience, str], int] = {}  # what could not be built, until when
         self._told: set[Audience] = set()
 
     def recover(self) -> None:
@@ -120,18 +123,18 @@ class Deliverer:
         parts, now = self._parts, self._parts.clock.now()
         parts.observer.beat(self._name, now)
         drain = parts.drain()
-        runs = parts.spool.runs()
+        held = look(parts.spool)
         states = parts.ledger.audiences(self._name)
-        waiting = self._waiting(runs, states, now)
+        waiting = self._waiting(held, states, now)
         unfinished = self._uploads.unfinished(now)
         rooms = self._rooms(now, waiting, unfinished)
-        if drain and not (waiting or unfinished or self._held_back(now)):
+        if drain and not (live_waits(waiting, unfinished) or self._held_back(now)):
             return None
         if self._uploads.paused_until > now:
             return self._uploads.paused_until - now
         match decide(now, waiting, unfinished, rooms, parts.roll, drain=drain):
             case Deliver() as decision:
-                self._deliver(decision, states.get(decision.audience, AudienceState()), runs)
+                self._deliver(decision, states.get(decision.audience, AudienceState()), held)
                 return 0
             case Retry(name=name):
                 self._uploads.upload(name)
@@ -139,25 +142,28 @@ class Deliverer:
             case Wait(until=until):
                 return LOOK if until is None else max(SECOND, until - now)
 
-    def _waiting(
-        self, runs: tuple[Run, ...], states: Mapping[Audience, AudienceState], now: int
-    ) -> list[Waiting]:
+    def _waiting(self, held: Held, states: Mapping[Audience, AudienceState], now: int) -> list[Waiting]:
         found: dict[Audience, Pending] = {}
-        for audience in audiences(runs):
-            if audience.account == self._name and self._set_back.get(audience, 0) <= now:
-                waits = pending(audience, states.get(audience, AudienceState()), runs)
+        for audience in audiences(held.runs):
+            if audience.account == self._name:
+                waits = pending(audience, states.get(audience, AudienceState()), held.runs)
                 if waits is not None:
                     found[audience] = waits
         self._tell(found, now)
-        return [
+        live = [
             as_waiting(audience, waits, states.get(audience, AudienceState()))
             for audience, waits in found.items()
         ]
+        return [
+            one
+            for one in (*live, *replays_waiting(held, states, self._name))
+            if self._set_back.get((one.audience, one.replay), 0) <= now
+        ]
 
     def _held_back(self, now: int) -> bool:
-        """An audience waits that could not be built; it is not among those that may go now."""
-        self._set_back = {audience: until for audience, until in self._set_back.items() if until > now}
-        return bool(self._set_back)
+        """Live data waits that could not be built; it is not among what may go now."""
+        self._set_back = {whose: until for whose, until in self._set_back.items() if until > now}
+        return any(not replay for _, replay in self._set_back)
 
     def _rooms(self, now: int, waiting: list[Waiting], unfinished: list[Unfinished]) -> Rooms:
         ledger, settings = self._parts.ledger, self._parts.account.quota
@@ -176,17 +182,18 @@ class Deliverer:
 
         return Rooms(live=ask(replay=False), replay=ask(replay=True))
 
-    def _deliver(self, decision: Deliver, state: AudienceState, runs: tuple[Run, ...]) -> None:
+    def _deliver(self, decision: Deliver, state: AudienceState, held: Held) -> None:
         """Build the audience's next file and upload it; a file of it that was not begun makes way."""
         self._uploads.discard_unbegun(decision.audience)
-        start = next_start(state, removals_only=decision.removals_only)
-        newest = max(run.number for run in runs)
+        view = held.view(state, decision.replay)
+        start = next_start(view, removals_only=decision.removals_only)
+        newest = max(run.number for run in view.own.runs)
         try:
-            built = self._build(decision, state, runs, start)
+            built = self._build(decision, view, start)
         except _Stopped:
             return
         except OSError as error:
-            self._wait_for_disk(decision.audience, error)
+            self._wait_for_disk(decision, error)
             return
         if built.needed:
             self._wait_for_room(decision, built.needed)
@@ -197,6 +204,7 @@ class Deliverer:
             run=newest,
             newest_event_time=built.newest_event_time,
             removals_only=decision.removals_only,
+            replay=decision.replay,
         )
         self._tell_built(decision, built, newest)
         if built.name is None:
@@ -206,8 +214,9 @@ class Deliverer:
         self._parts.ledger.add_file(self._record(decision.audience, built, built.name, progress))
         self._uploads.upload(built.name)
 
-    def _build(self, decision: Deliver, state: AudienceState, runs: tuple[Run, ...], start: str) -> Built:
+    def _build(self, decision: Deliver, view: View, start: str) -> Built:
         audience = decision.audience
+        age = self._parts.historical_after.get(audience)
         recipe = Recipe(
             audience=audience,
             placeholder=self._parts.placeholders.get(audience, self._parts.fallback_placeholder),
@@ -215,8 +224,9 @@ class Deliverer:
             level=self._parts.roll.compression_level,
             max_bytes=min(decision.max_bytes, self._parts.file_room()),
             removals_only=decision.removals_only,
+            historical_before=None if age is None else self._parts.clock.now() - age,
         )
-        gathered = self._beating(gather(audience, state, runs, start))
+        gathered = self._beating(gather(audience, view, start))
         return build(recipe, gathered, lambda: self._header(audience))
 
     def _beating(self, ranges: Iterable[Gathered]) -> Iterator[Gathered]:
@@ -255,14 +265,13 @@ class Deliverer:
             created_at=self._parts.clock.now(),
             uploaded_at=None,
             detail="",
-            replay=False,
             progress=progress,
         )
 
     def _wait_for_room(self, decision: Deliver, needed: int) -> None:
         """Not even one user fits: other audiences go on, this one is tried again later."""
         now = self._parts.clock.now()
-        self._set_back[decision.audience] = now + self._parts.roll.max_age
+        self._set_back[decision.audience, decision.replay] = now + self._parts.roll.max_age
         log.error(
             "user_does_not_fit",
             account=self._name,
@@ -272,13 +281,13 @@ class Deliverer:
             remedy="it waits for more bytes of the day; if that never helps, raise quota.max_file_bytes",
         )
 
-    def _wait_for_disk(self, audience: Audience, error: OSError) -> None:
+    def _wait_for_disk(self, decision: Deliver, error: OSError) -> None:
         """The file could not be written: nothing is lost, the audience is tried again in a minute."""
-        self._set_back[audience] = self._parts.clock.now() + MINUTE
+        self._set_back[decision.audience, decision.replay] = self._parts.clock.now() + MINUTE
         log.error(
             "file_not_built",
             account=self._name,
-            audience=audience.label,
+            audience=decision.audience.label,
             reason=error.strerror,
             remedy=f"make room on the disk of {self._parts.spool.files_directory}",
         )

@@ -12,9 +12,9 @@ from bridge.audience.audience import Audience
 from bridge.audience.late import Settled, late_users, settle
 from bridge.audience.merge import latest
 from bridge.audience.rows import REMOVE, everything, sealed_schema, user_columns, user_key
-from bridge.deliver.records import AudienceState
+from bridge.deliver.lanes import Lane, View, holding, starts
 from bridge.spool.ranges import range_starts
-from bridge.spool.run import Reader, Run
+from bridge.spool.run import Reader
 
 RANGE_ROWS = 200_000
 """Rows of a range of users, before merging: enough to sort fast, about 100 MB while it is worked on."""
@@ -22,12 +22,10 @@ RANGE_ROWS = 200_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserRange:
-    """Users from `start` up to but without `stop` (None: to the last), all delivered up to the same run."""
+    """Users from `start` up to but without `stop` (None: to the last), alike in how far each lane is."""
 
     start: str
     stop: str | None
-    delivered: int
-    """The newest run delivered for them."""
     removals_sent: int
     """The newest run whose removals they were sent, in a file of removals alone or in a general one."""
 
@@ -42,52 +40,74 @@ class Gathered:
     """Newest event time among its pending rows, epoch ms."""
 
 
-def next_start(state: AudienceState, *, removals_only: bool) -> str:
+class _Shelf:
+    """One lane's rows of an audience, read by ranges of users that ascend."""
+
+    def __init__(self, audience: Audience, lane: Lane) -> None:
+        self._audience = audience
+        self._lane = lane
+        self._readers = [Reader(run, audience) for run in holding(audience, lane).runs]
+
+    def pending(self, users: UserRange) -> pl.DataFrame:
+        """What is not delivered, those rows too that only decide."""
+        delivered = self._lane.frontier.at(users.start)
+        rows = self._read([one for one in self._readers if one.run.number > delivered], users, None)
+        return rows.filter(pl.col("run") > delivered)
+
+    def delivered(self, users: UserRange, since: int) -> pl.DataFrame:
+        """What was delivered; blocks that end before `since` (epoch ms) are left out."""
+        delivered = self._lane.frontier.at(users.start)
+        reaching = [
+            one
+            for one in self._readers
+            if one.run.low <= delivered and one.run.audiences[self._audience].max_event_time >= since
+        ]
+        rows = self._read(reaching, users, since)
+        return rows.filter(pl.col("run") <= delivered, sent(self._lane))
+
+    def _read(self, readers: Sequence[Reader], users: UserRange, min_event_time: int | None) -> pl.DataFrame:
+        empty = sealed_schema(self._audience).to_frame()
+        parts = (reader.read(users.start, users.stop, min_event_time) for reader in readers)
+        return pl.concat([empty, *parts])
+
+
+def sent(lane: Lane) -> pl.Expr:
+    """True for the rows of a lane that are to be sent, or were; false for those that only decide."""
+    return pl.lit(value=True) if lane.until is None else pl.col("event_time") < lane.until
+
+
+def next_start(view: View, *, removals_only: bool) -> str:
     """Where the next delivery starts: with the users that are behind most."""
-    return min(_starts(state), key=lambda start: (_sent(state, start, removals_only=removals_only), start))
+    return min(_own_starts(view), key=lambda start: (_sent(view, start, removals_only=removals_only), start))
 
 
-def gather(audience: Audience, state: AudienceState, runs: Sequence[Run], start: str) -> Iterator[Gathered]:
+def gather(audience: Audience, view: View, start: str) -> Iterator[Gathered]:
     """What the users from `start` on have to send, range by range.
 
     Raises:
         RunDamaged: A run that is needed does not match its checksum.
     """
-    holding = [run for run in runs if audience in run.audiences]
-    readers = [Reader(run, audience) for run in holding]
-    for users in user_ranges(audience, state, holding, start):
-        yield _gather_range(audience, state, readers, users)
+    own = _Shelf(audience, view.own)
+    # what was delivered of the own lane is read apart from what waits in it
+    history = [_Shelf(audience, lane) for lane in (view.own, *view.others)]
+    for users in user_ranges(audience, view, start):
+        yield _gather_range(audience, view, own, history, users)
 
 
-def user_ranges(audience: Audience, state: AudienceState, runs: Sequence[Run], start: str) -> list[UserRange]:
+def user_ranges(audience: Audience, view: View, start: str) -> list[UserRange]:
     """Ranges of users from `start` on, each of about `RANGE_ROWS` pending rows, cut where progress steps."""
     fences = (
         (max(first, start), rows)
-        for run in runs
-        if run.number > state.frontier.lowest
+        for run in holding(audience, view.own).runs
+        if run.number > view.own.frontier.lowest
         for first, rows in run.fences(audience)
     )
-    steps = (at for at in _starts(state) if at > start)
+    steps = (at for at in starts(view) if at > start)
     bounds = sorted({start, *steps, *range_starts(fences, RANGE_ROWS)})
     return [
-        UserRange(
-            start=low,
-            stop=high,
-            delivered=state.frontier.at(low),
-            removals_sent=_sent(state, low, removals_only=True),
-        )
+        UserRange(start=low, stop=high, removals_sent=_sent(view, low, removals_only=True))
         for low, high in zip(bounds, [*bounds[1:], None], strict=True)
     ]
-
-
-def _starts(state: AudienceState) -> set[str]:
-    return {step.start for frontier in (state.frontier, state.removals) for step in frontier.steps}
-
-
-def _sent(state: AudienceState, user: str, *, removals_only: bool) -> int:
-    """The newest run whose rows, or at least whose removals, were sent of a user."""
-    delivered = state.frontier.at(user)
-    return max(delivered, state.removals.at(user)) if removals_only else delivered
 
 
 def removals_alone(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
@@ -101,40 +121,62 @@ def removals_alone(audience: Audience, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _own_starts(view: View) -> set[str]:
+    return {step.start for frontier in (view.own.frontier, view.removals) for step in frontier.steps}
+
+
+def _sent(view: View, user: str, *, removals_only: bool) -> int:
+    """The newest run whose rows, or at least whose removals, were sent of a user."""
+    delivered = view.own.frontier.at(user)
+    return max(delivered, view.removals.at(user)) if removals_only else delivered
+
+
 def _gather_range(
-    audience: Audience, state: AudienceState, readers: Sequence[Reader], users: UserRange
+    audience: Audience, view: View, own: _Shelf, history: Sequence[_Shelf], users: UserRange
 ) -> Gathered:
-    rows = _read(audience, [reader for reader in readers if reader.run.number > users.delivered], users, None)
-    pending = latest(audience, rows.filter(pl.col("run") > users.delivered))
+    rows = own.pending(users)
+    pending, deciding = latest(audience, rows.filter(sent(view.own))), rows.filter(~sent(view.own))
     newest: int | None = pending["event_time"].max()  # type: ignore[assignment]  # a column of Int64
-    late = late_users(audience, pending, state.newest_delivered)
-    if late.is_empty():
+    judged = _judged(audience, view, pending, deciding)
+    if judged.is_empty():
         settled = Settled(send=pending, superseded=0, beyond_horizon=pending.clear())
         return Gathered(range=users, settled=settled, newest_event_time=newest)
     on = user_columns(audience)
-    affected = pending.join(late, on=on, how="semi", maintain_order="left")
-    untouched = pending.join(late, on=on, how="anti", maintain_order="left")
-    history = _history(audience, [reader.run for reader in readers], users, affected, late)
-    settled = settle(audience, affected, history, state.horizon)
+    affected = pending.join(judged, on=on, how="semi", maintain_order="left")
+    untouched = pending.join(judged, on=on, how="anti", maintain_order="left")
+    delivered = _delivered(audience, history, users, affected, judged)
+    against = pl.concat([delivered, deciding.join(judged, on=on, how="semi")])
+    settled = settle(audience, affected, against, view.horizon)
     send = pl.concat([untouched, settled.send]).sort([*on, "segment"])
     whole = Settled(send=send, superseded=settled.superseded, beyond_horizon=settled.beyond_horizon)
     return Gathered(range=users, settled=whole, newest_event_time=newest)
 
 
-def _history(
-    audience: Audience, runs: Sequence[Run], users: UserRange, affected: pl.DataFrame, late: pl.DataFrame
+def _judged(audience: Audience, view: View, pending: pl.DataFrame, deciding: pl.DataFrame) -> pl.DataFrame:
+    """The users with pending rows that something may have overtaken."""
+    late = late_users(audience, pending, view.newest_delivered)
+    if deciding.is_empty():
+        return late
+    on = user_columns(audience)
+    decided = deciding.select(on).join(pending.select(on), on=on, how="semi")
+    return pl.concat([late, decided]).unique(maintain_order=True)
+
+
+def _delivered(
+    audience: Audience,
+    history: Sequence[_Shelf],
+    users: UserRange,
+    affected: pl.DataFrame,
+    judged: pl.DataFrame,
 ) -> pl.DataFrame:
-    """The delivered rows of late users, from runs and blocks that reach past the oldest late row."""
+    """The delivered rows of judged users, from runs and blocks that reach past the oldest of theirs."""
     on = user_columns(audience)
     oldest = int(affected["event_time"].min())  # type: ignore[arg-type]  # not empty, a column of Int64
-    reaching = [
-        run for run in runs if run.low <= users.delivered and run.audiences[audience].max_event_time >= oldest
-    ]
-    ordered = late.sort(on)
+    ordered = judged.sort(on)
     first, last = (user_key(audience, ordered.row(at, named=True)) for at in (0, -1))
     looked_up = replace(users, start=first, stop=_behind(audience, last, users.stop))
-    rows = _read(audience, [Reader(run, audience) for run in reaching], looked_up, oldest)
-    return rows.filter(pl.col("run") <= users.delivered).join(late, on=on, how="semi")
+    rows = pl.concat([shelf.delivered(looked_up, oldest) for shelf in history])
+    return rows.join(judged, on=on, how="semi")
 
 
 def _behind(audience: Audience, user: str, stop: str | None) -> str | None:
@@ -142,10 +184,3 @@ def _behind(audience: Audience, user: str, stop: str | None) -> str | None:
     if not audience.uuids:
         return user + "\0"
     return stop if user == "f" * 32 else f"{int(user, 16) + 1:032x}"
-
-
-def _read(
-    audience: Audience, readers: Sequence[Reader], users: UserRange, min_event_time: int | None
-) -> pl.DataFrame:
-    empty = sealed_schema(audience).to_frame()
-    return pl.concat([empty, *(reader.read(users.start, users.stop, min_event_time) for reader in readers)])

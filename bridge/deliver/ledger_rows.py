@@ -25,13 +25,13 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         created_at=row["created_at"],
         uploaded_at=row["uploaded_at"],
         detail=row["detail"],
-        replay=bool(row["replay"]),
         progress=Progress(
             start=row["start"],
             stop=row["stop"],
             run=row["run"],
             newest_event_time=row["newest_event_time"],
             removals_only=bool(row["removals_only"]),
+            replay=row["replay"],
         ),
     )
 
@@ -52,7 +52,7 @@ def file_values(file: FileRecord) -> dict[str, object]:
         "created_at": file.created_at,
         "uploaded_at": file.uploaded_at,
         "detail": file.detail,
-        "replay": int(file.replay),
+        "replay": file.replay,
         "start": progress.start,
         "stop": progress.stop,
         "run": progress.run,
@@ -71,6 +71,7 @@ def audience_state(row: sqlite3.Row) -> AudienceState:
     return AudienceState(
         frontier=Frontier.from_json(json.loads(row["frontier"])),
         removals=Frontier.from_json(json.loads(row["removals"])),
+        replayed={replay: Frontier.from_json(steps) for replay, steps in json.loads(row["replayed"]).items()},
         newest_delivered=row["newest_delivered"],
         horizon=row["horizon"],
         served_at=row["served_at"],
@@ -86,6 +87,7 @@ def audience_values(whose: Audience, state: AudienceState) -> dict[str, object]:
         "fields": json.dumps(whose.to_json()),
         "frontier": json.dumps(state.frontier.to_json()),
         "removals": json.dumps(state.removals.to_json()),
+        "replayed": json.dumps({replay: steps.to_json() for replay, steps in state.replayed.items()}),
         "newest_delivered": state.newest_delivered,
         "horizon": state.horizon,
         "served_at": state.served_at,

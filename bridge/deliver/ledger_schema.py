@@ -60,6 +60,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX attempts_by_file ON attempts (file)",
         "CREATE UNIQUE INDEX attempts_open ON attempts (file) WHERE ended_at IS NULL",
     ),
+    (
+        # the id of the replay, where there was a flag that was never set
+        "ALTER TABLE files DROP COLUMN replay",
+        "ALTER TABLE files ADD COLUMN replay TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE audiences ADD COLUMN replayed TEXT NOT NULL DEFAULT '{}'",
+    ),
 )
 
 VERSION = len(MIGRATIONS)

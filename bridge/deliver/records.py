@@ -1,5 +1,6 @@
 """What the ledger takes and gives. Instants are epoch milliseconds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +26,8 @@ class Progress:
     """Newest event time that it covers; None: it covers no row."""
     removals_only: bool
     """It holds removals alone: their rows stay pending, for a general file to carry in order."""
+    replay: str = ""
+    """Id of the replay whose runs it is made of; empty: the live ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +56,13 @@ class FileRecord:
     """When it got its final name."""
     detail: str
     """Why it is where it is, for people; empty: nothing to say."""
-    replay: bool
-    """It holds replayed data alone."""
     progress: Progress
     """How far it brings its audience."""
+
+    @property
+    def replay(self) -> str:
+        """Id of the replay that it is a file of; empty: it holds live data."""
+        return self.progress.replay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +73,10 @@ class AudienceState:
     """How far it is delivered."""
     removals: Frontier = field(default_factory=Frontier)
     """How far its removals went ahead in files of removals alone."""
+    replayed: Mapping[str, Frontier] = field(default_factory=dict)
+    """How far each replay of it is delivered, by id; none of one that is not begun."""
     newest_delivered: int | None = None
-    """Newest event time among all that was delivered."""
+    """Newest event time among all that was delivered, by replays too."""
     horizon: int | None = None
     """Newest event time in any retired run; None: no run of it was retired."""
     served_at: int | None = None

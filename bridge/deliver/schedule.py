@@ -7,10 +7,11 @@ Pure: what waits and what room there is in, a decision out; the deliverer carrie
 2. Who has waited longest goes first: since its oldest membership was read, or since its last turn. A failed
    attempt is a turn, so others go between two attempts of one file, and none goes twice before each that
    was due by then has gone once.
-3. Live data goes before replays; a replay that has waited for `PATIENCE` takes its turn among the live ones,
-   within its share of the quota.
+3. Live data is never behind a replay: a replay goes where nothing live may go now, within its share of the
+   quota. It is due as soon as all of it is read.
 4. A file that was begun is finished before its audience delivers anything else. One that was built and not
-   begun is uploaded too, but where it does not fit, its audience delivers anew.
+   begun is uploaded too, but where it does not fit, its audience delivers anew; and a replay's makes way for
+   live data of its audience that is due.
 5. No slot is spent on a sliver: a delivery begins when there is room for twice what is expected of it, or
    for a part worth a slot (`Room.least`). Where there is not, its removals go alone, as far as bytes are
    kept for them.
@@ -28,9 +29,6 @@ from bridge.deliver.quota import Closed, Room
 ATTEMPTS = 3
 """Attempts a file an hour, without those given back: they reached nothing."""
 
-PATIENCE = HOUR
-"""A replay waits no longer than this behind live data."""
-
 SMALLEST = 16 * 1024
 """Room that any small delivery is given: bytes for a header, gzip's frame and one long user."""
 
@@ -40,7 +38,7 @@ PAUSES = (5 * SECOND, 20 * SECOND, 80 * SECOND, 320 * SECOND)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """An audience with undelivered memberships."""
+    """An audience with undelivered memberships: live ones, or those of one replay."""
 
     audience: Audience
     """Whose they are."""
@@ -49,11 +47,11 @@ class Waiting:
     expected_bytes: int
     """Size of their file, estimated."""
     oldest_read_at: int
-    """When the oldest of them was read."""
+    """When the oldest of them was read; of a replay, when it was made."""
     served_at: int | None
     """When a file of the audience was last uploaded; None: never."""
-    replay: bool
-    """All of them were replayed."""
+    replay: str
+    """Id of their replay; empty: they are live."""
     has_removals: bool
     """Among them are removals that no file of removals alone has carried yet."""
 
@@ -70,8 +68,8 @@ class Unfinished:
     """Its size."""
     begun: bool
     """Some of it may have reached the server: its bytes and name are frozen."""
-    replay: bool
-    """It holds replayed data alone."""
+    replay: str
+    """Id of the replay that it is a file of; empty: it holds live data."""
     removals_only: bool
     """It holds removals alone."""
     built_at: int
@@ -104,6 +102,8 @@ class Deliver:
     """The file may not be larger."""
     removals_only: bool
     """Only its removals."""
+    replay: str
+    """Id of the replay whose memberships these are; empty: the live ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +141,7 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Turn:
-    """An audience's place in the queue."""
+    """A place in the queue: an audience's live data, one of its replays, or its file."""
 
     since: int
     replay: bool
@@ -155,8 +155,8 @@ def live_waits(waiting: Sequence[Waiting], unfinished: Sequence[Unfinished]) -> 
 
 
 def due_at(waiting: Waiting, roll: RollSettings) -> int:
-    """When an audience is due: at once by size, else by age."""
-    if waiting.expected_bytes >= roll.max_bytes:
+    """When an audience is due: at once by size or as a replay, else by age."""
+    if waiting.replay or waiting.expected_bytes >= roll.max_bytes:
         return waiting.oldest_read_at
     return waiting.oldest_read_at + roll.max_age
 
@@ -179,10 +179,13 @@ def decide(
     *,
     drain: bool = False,
 ) -> Deliver | Retry | Wait:
-    """What the account does next. An audience stands in each sequence at most once."""
+    """What the account does next.
+
+    An audience has at most one unfinished file, and waits at most once with live data and with each replay.
+    """
     files = {one.audience: one for one in unfinished}
     waits: list[Wait] = []
-    for turn in sorted(_turns(waiting, files), key=lambda turn: _place(turn, now)):
+    for turn in sorted(_turns(waiting, files), key=_place):
         action = _attempt(now, turn, rooms, roll, drain=drain)
         if not isinstance(action, Wait):
             return action
@@ -192,25 +195,24 @@ def decide(
 
 
 def _turns(waiting: Sequence[Waiting], files: Mapping[Audience, Unfinished]) -> list[_Turn]:
-    """One turn for each audience that has memberships or a file waiting."""
+    """A turn for all that waits and for each file, but for what has to wait for another's file."""
     turns: list[_Turn] = []
-    seen: set[Audience] = set()
+    taken: set[str] = set()
     for one in waiting:
-        seen.add(one.audience)
         file = files.get(one.audience)
+        if file is not None and file.replay != one.replay:
+            if one.replay:
+                continue
+            if not file.begun:  # it makes way for live data, which goes first
+                file = None
+        if file is not None:
+            taken.add(file.name)
         since = max(one.oldest_read_at, one.served_at or one.oldest_read_at)
-        turns.append(
-            _Turn(
-                since=_since(since, file),
-                replay=one.replay and (file is None or file.replay),
-                waiting=one,
-                file=file,
-            )
-        )
-    alone = [file for file in files.values() if file.audience not in seen]
+        turns.append(_Turn(since=_since(since, file), replay=bool(one.replay), waiting=one, file=file))
     return turns + [
-        _Turn(since=_since(file.built_at, file), replay=file.replay, waiting=None, file=file)
-        for file in alone
+        _Turn(since=_since(file.built_at, file), replay=bool(file.replay), waiting=None, file=file)
+        for file in files.values()
+        if file.name not in taken
     ]
 
 
@@ -219,11 +221,11 @@ def _since(since: int, file: Unfinished | None) -> int:
     return since if file is None or file.tried_at is None else max(since, file.tried_at)
 
 
-def _place(turn: _Turn, now: int) -> tuple[bool, int, Audience]:
+def _place(turn: _Turn) -> tuple[bool, int, Audience]:
     """The order of the queue; the audience only breaks ties."""
     holder = turn.waiting or turn.file
     assert holder is not None
-    return (turn.replay and now - turn.since < PATIENCE, turn.since, holder.audience)
+    return (turn.replay, turn.since, holder.audience)
 
 
 def _attempt(
@@ -264,8 +266,10 @@ def _fresh(
         return Wait(until=room.until, reason=Reason.QUOTA)
     enough = max(2 * waiting.expected_bytes, SMALLEST)
     if room.bytes > 0 and room.bytes >= min(enough, room.least):
-        return Deliver(audience=waiting.audience, max_bytes=room.bytes, removals_only=False)
+        return Deliver(
+            audience=waiting.audience, max_bytes=room.bytes, removals_only=False, replay=waiting.replay
+        )
     kept = room.removals_bytes
     if waiting.has_removals and kept > 0 and kept >= min(enough, room.removals_least):
-        return Deliver(audience=waiting.audience, max_bytes=kept, removals_only=True)
+        return Deliver(audience=waiting.audience, max_bytes=kept, removals_only=True, replay="")
     return Wait(until=room.bytes_reset_at, reason=Reason.DAY)

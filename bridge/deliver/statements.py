@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 from bridge.audience.audience import Audience
+from bridge.audience.frontier import Frontier
 from bridge.deliver import ledger_rows
 from bridge.deliver.file_state import UNFINISHED, FileEvent, FileState, after
 from bridge.deliver.quota import Attempt
@@ -16,11 +17,11 @@ _INSERT_FILE = """
         :uploaded_at, :detail, :replay, :start, :stop, :run, :newest_event_time, :removals_only)"""
 
 _WRITE_AUDIENCE = """
-    INSERT INTO audiences (audience, account, fields, frontier, removals, newest_delivered, horizon,
+    INSERT INTO audiences (audience, account, fields, frontier, removals, replayed, newest_delivered, horizon,
         served_at, bytes_per_membership)
-    VALUES (:audience, :account, :fields, :frontier, :removals, :newest_delivered, :horizon,
+    VALUES (:audience, :account, :fields, :frontier, :removals, :replayed, :newest_delivered, :horizon,
         :served_at, :bytes_per_membership)
-    ON CONFLICT (audience) DO UPDATE SET frontier = :frontier, removals = :removals,
+    ON CONFLICT (audience) DO UPDATE SET frontier = :frontier, removals = :removals, replayed = :replayed,
         newest_delivered = :newest_delivered, horizon = :horizon, served_at = :served_at,
         bytes_per_membership = :bytes_per_membership"""
 
@@ -65,6 +66,10 @@ def advanced(state: AudienceState, progress: Progress) -> AudienceState:
     """An audience after what `progress` covers went out. Removals that went ahead stay pending."""
     times = [time for time in (state.newest_delivered, progress.newest_event_time) if time is not None]
     newest = max(times, default=None)
+    if progress.replay:
+        before = state.replayed.get(progress.replay, Frontier())
+        replayed = {progress.replay: before.advance(progress.start, progress.stop, progress.run)}
+        return replace(state, replayed={**state.replayed, **replayed}, newest_delivered=newest)
     if progress.removals_only:
         removals = state.removals.advance(progress.start, progress.stop, progress.run)
         return replace(state, removals=removals, newest_delivered=newest)
@@ -159,7 +164,7 @@ def insert_attempt(connection: sqlite3.Connection, file: FileRecord, now: int) -
     write_state(connection, file, FileEvent.BEGIN, file.detail)
     cursor = connection.execute(
         """INSERT INTO attempts (file, account, bytes, replay, started_at, skew)
-        SELECT file, account, bytes, replay, ?, 0 FROM files WHERE name = ?""",
+        SELECT file, account, bytes, replay <> '', ?, 0 FROM files WHERE name = ?""",
         (now, file.name),
     )
     assert cursor.lastrowid is not None

@@ -1,13 +1,14 @@
 """What waits of each audience, counted from the runs' footers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
+from bridge.deliver.lanes import Held, HeldReplay, Lane
 from bridge.deliver.records import AudienceState
 from bridge.deliver.schedule import Waiting
-from bridge.spool.run import Run
+from bridge.spool.run import Block, Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,25 +25,35 @@ class Pending:
     """When the oldest of them was read, epoch ms."""
 
 
-def pending(audience: Audience, state: AudienceState, runs: Iterable[Run]) -> Pending | None:
-    """What waits of `audience`; None: nothing.
+def pending(audience: Audience, state: AudienceState, runs: Sequence[Run]) -> Pending | None:
+    """What waits of an audience's live data; None: nothing.
 
     Args:
         audience: The audience.
         state: How far it is delivered.
         runs: All live runs.
     """
-    frontier, memberships, removals, size = state.frontier, 0, 0, 0
+    lane = Lane(runs=tuple(runs), frontier=state.frontier)
+    return pending_in(audience, lane, removals_run=state.removals_run)
+
+
+def pending_in(audience: Audience, lane: Lane, *, removals_run: int = 0) -> Pending | None:
+    """What waits of an audience in a lane; None: nothing.
+
+    `removals_run`: the removals of every run up to this one went ahead in a file of removals alone.
+    """
+    memberships = removals = size = 0
     oldest: list[int] = []
-    for run in runs:
+    for run in lane.runs:
         statistics = run.audiences.get(audience)
-        if statistics is None or run.number <= frontier.lowest:
+        if statistics is None or run.number <= lane.frontier.lowest:
             continue
-        rows = statistics.rows if run.number > frontier.highest else _rows_behind(run, audience, frontier)
+        whole = run.number > lane.frontier.highest and lane.until is None
+        rows = statistics.rows if whole else sum(block.rows for block in _behind(run, audience, lane))
         if rows:
             memberships += rows
             size += statistics.bytes * rows // statistics.rows
-            removals += statistics.removals if run.number > state.removals_run else 0
+            removals += statistics.removals if run.number > removals_run else 0
             oldest.append(statistics.oldest_read_at)
     if not oldest:
         return None
@@ -50,27 +61,60 @@ def pending(audience: Audience, state: AudienceState, runs: Iterable[Run]) -> Pe
 
 
 def as_waiting(audience: Audience, waits: Pending, state: AudienceState) -> Waiting:
-    """What waits, as the schedule sees it."""
+    """Live data that waits, as the schedule sees it."""
     return Waiting(
         audience=audience,
         memberships=waits.memberships,
         expected_bytes=int(waits.memberships * state.bytes_per_membership),
         oldest_read_at=waits.oldest_read_at,
         served_at=state.served_at,
-        replay=False,
+        replay="",
         has_removals=waits.removals > 0,
     )
 
 
-def audiences(runs: Sequence[Run]) -> set[Audience]:
+def replays_waiting(held: Held, states: Mapping[Audience, AudienceState], account: str) -> Iterator[Waiting]:
+    """What waits of an account's replays, as the schedule sees it.
+
+    Their removals never go ahead: the day's reserve is for live ones.
+    """
+    for replay in held.due_replays:
+        for audience, waits in unsent(replay, states).items():
+            if audience.account == account:
+                state = states.get(audience, AudienceState())
+                yield Waiting(
+                    audience=audience,
+                    memberships=waits.memberships,
+                    expected_bytes=int(waits.memberships * state.bytes_per_membership),
+                    oldest_read_at=replay.record.created_at,
+                    served_at=state.served_at,
+                    replay=replay.record.id,
+                    has_removals=False,
+                )
+
+
+def unsent(replay: HeldReplay, states: Mapping[Audience, AudienceState]) -> dict[Audience, Pending]:
+    """What waits of a replay, by audience; empty: it is delivered."""
+    found: dict[Audience, Pending] = {}
+    for audience in audiences(replay.runs):
+        waits = pending_in(audience, replay.lane(states.get(audience, AudienceState())))
+        if waits is not None:
+            found[audience] = waits
+    return found
+
+
+def audiences(runs: Iterable[Run]) -> set[Audience]:
     """All audiences that any run holds."""
     return {audience for run in runs for audience in run.audiences}
 
 
-def _rows_behind(run: Run, audience: Audience, frontier: Frontier) -> int:
-    """Rows of the blocks that hold a user who is not delivered up to this run."""
-    return sum(
-        block.rows
-        for block in run.blocks(audience)
-        if frontier.lowest_of(block.first_user, block.last_user) < run.number
-    )
+def _behind(run: Run, audience: Audience, lane: Lane) -> Iterator[Block]:
+    """The blocks that hold a user who is not delivered up to this run, and an event that is to be sent."""
+    for block in run.blocks(audience):
+        undelivered = _lowest_of(lane.frontier, block) < run.number
+        if undelivered and (lane.until is None or block.min_event_time < lane.until):
+            yield block
+
+
+def _lowest_of(frontier: Frontier, block: Block) -> int:
+    return frontier.lowest_of(block.first_user, block.last_user)

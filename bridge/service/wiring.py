@@ -122,6 +122,7 @@ def deliverer(
             observer=observer,
             placeholders=placeholders(config),
             fallback_placeholder=str(config.streams[0].placeholder_segment),
+            historical_after=historical_after(config),
             file_room=lambda: file_room(opened.spool.usage(), config.spool.max_bytes),
             drain=drain,
         )
@@ -146,6 +147,16 @@ def placeholders(config: Config) -> Mapping[Audience, str]:
     return {
         audience: str(stream.placeholder_segment)
         for stream in config.streams
+        for audience in stream.audiences()
+    }
+
+
+def historical_after(config: Config) -> Mapping[Audience, int]:
+    """From which age on (ms) a timestamp 0 becomes its event's time, of the audiences where it does."""
+    return {
+        audience: stream.historical_after
+        for stream in config.streams
+        if stream.historical_after is not None
         for audience in stream.audiences()
     }
 

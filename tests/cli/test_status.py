@@ -77,7 +77,6 @@ def a_file(name, whose=DISPLAY, created_at=NOON, run=1):
         created_at=created_at,
         uploaded_at=None,
         detail="",
-        replay=False,
         progress=Progress(start="", stop=None, run=run, newest_event_time=5, removals_only=False),
     )
 

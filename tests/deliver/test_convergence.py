@@ -13,6 +13,7 @@ from bridge.audience.header import Header
 from bridge.clock import SystemClock
 from bridge.deliver.build import Recipe, build
 from bridge.deliver.gathering import gather, next_start
+from bridge.deliver.lanes import look
 from bridge.deliver.records import AudienceState
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY, HASHED, frame
@@ -98,7 +99,8 @@ class Bench:
 
     def deliver(self, max_bytes):
         """One delivery or part; what it covers is known as delivered afterwards."""
-        runs, start = self.spool.runs(), next_start(self.standing, removals_only=False)
+        view = look(self.spool).view(self.standing, "")
+        start = next_start(view, removals_only=False)
         recipe = Recipe(
             audience=self.audience,
             placeholder="gone",
@@ -107,7 +109,7 @@ class Bench:
             max_bytes=max_bytes,
             removals_only=False,
         )
-        built = build(recipe, gather(self.audience, self.standing, runs, start), self.header)
+        built = build(recipe, gather(self.audience, view, start), self.header)
         if built.name is None and built.needed:
             return False
         if built.name:
@@ -119,7 +121,9 @@ class Bench:
         ]
         self.standing = replace(
             self.standing,
-            frontier=self.standing.frontier.advance(start, built.stop, max(run.number for run in runs)),
+            frontier=self.standing.frontier.advance(
+                start, built.stop, max(run.number for run in view.own.runs)
+            ),
             newest_delivered=max(newest, default=None),
         )
         return True
@@ -186,7 +190,7 @@ def test_adds_beyond_the_horizon_are_set_aside_and_removals_sent(tmp_path):
     bench = Bench(tmp_path, DISPLAY)
     bench.standing = replace(bench.standing, newest_delivered=100, horizon=50)
     bench.seal(rows_of((1, 50, False, {1: 0, 2: -1}), 0) + rows_of((1, 51, False, {3: 0}), 1))
-    gathered = next(iter(gather(bench.audience, bench.standing, bench.spool.runs(), "")))
+    gathered = next(iter(gather(bench.audience, look(bench.spool).view(bench.standing, ""), "")))
     assert gathered.settled.send.select("segment", "timestamp").rows() == [(2, -1), (3, 0)]
     assert gathered.settled.beyond_horizon["segment"].to_list() == [1]
     assert isinstance(gathered.settled.send, pl.DataFrame)

@@ -53,7 +53,6 @@ def file(name="Agency_Partner_Acme_202611011200.log.gz", whose=None, **progress)
         created_at=NOON,
         uploaded_at=None,
         detail="",
-        replay=False,
         progress=Progress(**(values | progress)),
     )
 

@@ -54,7 +54,7 @@ def audience(client):
 
 
 def waiting(client="a", age=20 * MINUTE, size=MB, **more):
-    values = {"memberships": 1000, "served_at": None, "replay": False, "has_removals": False}
+    values = {"memberships": 1000, "served_at": None, "replay": "", "has_removals": False}
     return Waiting(
         audience=audience(client), oldest_read_at=NOON - age, expected_bytes=size, **(values | more)
     )
@@ -66,7 +66,7 @@ def unfinished(client="a", **more):
         "audience": audience(client),
         "bytes": MB,
         "begun": True,
-        "replay": False,
+        "replay": "",
         "removals_only": False,
         "built_at": NOON - 10 * MINUTE,
         "tried_at": NOON - 5 * MINUTE,
@@ -87,7 +87,7 @@ def test_nothing_waiting_waits_for_something():
 
 def test_an_audience_is_due_by_age():
     """It delivers from `max_age` after its oldest membership was read, and not before."""
-    due = Deliver(audience=audience("a"), max_bytes=40 * MB, removals_only=False)
+    due = Deliver(audience=audience("a"), max_bytes=40 * MB, removals_only=False, replay="")
     assert choose([waiting(age=15 * MINUTE)]) == due
     assert choose([waiting(age=15 * MINUTE - 1)]) == Wait(until=NOON + 1, reason=Reason.NOT_DUE)
 
@@ -110,18 +110,43 @@ def test_who_waits_longest_goes_first():
     assert choose([served, replace(older, served_at=NOON - MINUTE)]).audience == served.audience
 
 
-def test_live_goes_before_replay():
-    """A replay that waited longer gives way, but goes where nothing live can."""
-    old_replay = waiting("r", age=50 * MINUTE, replay=True)
+def test_live_data_is_never_behind_a_replay():
+    """However long a replay waits, it goes only where nothing live may go; and at once, as it is due."""
+    old_replay = waiting("r", age=50 * HOUR, replay="r1")
     assert choose([old_replay, waiting("l")]).audience == audience("l")
     assert choose([old_replay, waiting("l", age=MINUTE)]).audience == audience("r")
+    assert choose([waiting("r", age=0, replay="r1")]).replay == "r1"
+    assert isinstance(choose([old_replay, waiting("l", age=MINUTE)], replay_room=SPENT), Wait)
 
 
-def test_a_replay_is_not_starved():
-    """After an hour behind live data it takes its turn, but only within its share."""
-    old_replay = waiting("r", age=60 * MINUTE, replay=True)
-    assert choose([old_replay, waiting("l")]).audience == audience("r")
-    assert choose([old_replay, waiting("l")], replay_room=SPENT).audience == audience("l")
+def test_live_data_and_a_replay_of_one_audience_go_apart():
+    """The audience's live data goes when it is due, its replay while it is not."""
+    replay = waiting("a", age=HOUR, replay="r1")
+    assert choose([replay, waiting("a")]).replay == ""
+    assert choose([replay, waiting("a", age=MINUTE)]).replay == "r1"
+
+
+def test_a_replays_file_that_was_not_begun_makes_way_for_live_data():
+    """Live data of its audience that is due is built anew instead; else the file is uploaded."""
+    file = unfinished(begun=False, tried_at=None, attempts_this_hour=0, replay="r1")
+    replay = waiting("a", age=HOUR, replay="r1")
+    assert choose([replay, waiting("a")], [file]) == Deliver(
+        audience=audience("a"), max_bytes=40 * MB, removals_only=False, replay=""
+    )
+    assert choose([replay, waiting("a", age=MINUTE)], [file]) == Retry(name=file.name)
+    assert choose([waiting("a", age=MINUTE)], [file]) == Retry(name=file.name)
+
+
+def test_a_replays_file_that_was_begun_goes_before_its_audiences_live_data():
+    """It may have arrived: what is newer must follow it, and so it has the live data's turn and room."""
+    file = unfinished(replay="r1")
+    assert choose([waiting("a")], [file], replay_room=SPENT) == Retry(name=file.name)
+
+
+def test_a_replay_waits_behind_its_audiences_live_file():
+    """One delivery of an audience is under way at a time."""
+    file = unfinished(next_try_at=NOON + MINUTE)
+    assert choose([waiting("a", replay="r1")], [file]) == Wait(until=NOON + MINUTE, reason=Reason.PAUSE)
 
 
 def test_an_audience_with_a_begun_file_delivers_nothing_else():
@@ -171,7 +196,7 @@ def test_removals_go_alone_when_the_general_room_is_spent():
     spent = replace(ROOM, bytes=0, removals_bytes=5 * MB)
     with_removals = waiting(size=30 * MB, has_removals=True)
     assert choose([with_removals], room=spent) == Deliver(
-        audience=audience("a"), max_bytes=5 * MB, removals_only=True
+        audience=audience("a"), max_bytes=5 * MB, removals_only=True, replay=""
     )
     assert isinstance(choose([replace(with_removals, has_removals=False)], room=spent), Wait)
     assert isinstance(choose([with_removals], room=replace(spent, removals_bytes=MB - 1)), Wait)

@@ -202,6 +202,7 @@ class Site:
                 observer=SilentObserver(),
                 placeholders={},
                 fallback_placeholder=oracle.PLACEHOLDER,
+                historical_after={},
                 file_room=lambda: 10**12,
                 drain=lambda: self.draining,
             )

@@ -1,0 +1,211 @@
+"""Replays in the spool: history that is read again, kept apart from the live runs.
+
+    SPOOL/replays/NAME-ID/replay.json    what it is      SPOOL/replays/NAME-ID/*.run    what was read
+
+Its runs hold positions too, which are the replay's own checkpoint: no consumer group ever starts from them.
+Nothing of a replay is delivered before all of it is read, as what was read last may decide about the first.
+"""
+
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from bridge.errors import BridgeError
+from bridge.spool.disk import fatal, refusals, write_durably
+from bridge.spool.folder import RunFolder
+from bridge.spool.footer import Position, PositionKey, newest
+from bridge.spool.run import Run
+from bridge.spool.store import RunStore, Tools
+
+log = structlog.get_logger()
+
+_RECORD = "replay.json"
+
+
+class ReplayState(StrEnum):
+    """Where a replay is. How far a read one is delivered is the ledger's to know."""
+
+    READING = "reading"
+    """Not all of it is read."""
+    READ = "read"
+    """All is read: it may be delivered."""
+    CANCELLED = "cancelled"
+    """No more of it is to be delivered; what was delivered is history."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplayRecord:
+    """What a replay is; stands in its folder."""
+
+    id: str
+    """Its name and a few drawn characters: unlike any other's."""
+    name: str
+    """What its user calls it; two unfinished ones never have the same."""
+    state: ReplayState
+    """Where it is."""
+    created_at: int
+    """Epoch ms."""
+    until: int | None
+    """Rows of events from this instant (epoch ms) on are not sent, but decide; None: all are to be sent."""
+    past_horizon: bool
+    """Its adds are sent however old they are: what was read with them holds all that could be newer, or the
+    operator has decided so."""
+    parameters: Mapping[str, object]
+    """What was asked for and found at the start, as JSON has it: it goes on only with the same."""
+
+
+class Replay:
+    """One replay and its runs."""
+
+    def __init__(self, record: ReplayRecord, directory: Path, tools: Tools) -> None:
+        self.record = record
+        """What it is."""
+        self.directory = directory
+        """Its folder."""
+        self.store = RunStore(directory, tools)
+        """Its runs; who writes them holds the lock `replay-NAME`."""
+
+    @property
+    def id(self) -> str:
+        """Unlike any other's."""
+        return self.record.id
+
+    def runs(self) -> tuple[Run, ...]:
+        """As `RunStore.runs`."""
+        return self.store.runs()
+
+    def positions(self) -> Mapping[PositionKey, Position]:
+        """How far it has read each partition or file: where it goes on.
+
+        Raises:
+            RunDamaged: A footer is not what was written.
+        """
+        return newest(position for run in self.runs() for position in run.footer.positions)
+
+
+class Replays:
+    """All replays of a spool."""
+
+    def __init__(self, directory: Path, tools: Tools) -> None:
+        """`directory` is there already."""
+        self._directory = directory
+        self._tools = tools
+        self._known: dict[str, Replay] = {}
+
+    def all(self) -> tuple[Replay, ...]:
+        """Every replay, the oldest first, those of other processes too.
+
+        Raises:
+            BridgeError: A record cannot be read; the message names the file.
+        """
+        found: dict[str, Replay] = {}
+        for directory in self._folders():
+            record = _read(directory / _RECORD)
+            if record is not None:
+                replay = self._known.get(record.id) or Replay(record, directory, self._tools)
+                replay.record = record
+                found[record.id] = replay
+        self._known = found
+        return tuple(sorted(found.values(), key=lambda replay: (replay.record.created_at, replay.id)))
+
+    def create(
+        self,
+        *,
+        name: str,
+        now: int,
+        until: int | None,
+        past_horizon: bool,
+        parameters: Mapping[str, object],
+    ) -> Replay:
+        """A new replay, to be read. The caller holds the lock `replay-NAME`.
+
+        Raises:
+            SpoolFull: There is no room.
+            SpoolFailed: The disk failed.
+        """
+        record = ReplayRecord(
+            id=f"{name}-{uuid.uuid4().hex[:8]}",
+            name=name,
+            state=ReplayState.READING,
+            created_at=now,
+            until=until,
+            past_horizon=past_horizon,
+            parameters=parameters,
+        )
+        directory = self._directory / record.id
+        with self._tools.writing(), self._tools.numbering():  # so that no one takes it for a leftover
+            with refusals(directory):
+                directory.mkdir(mode=0o700)
+            self._write(directory, record)
+        return Replay(record, directory, self._tools)
+
+    def move_on(self, replay: Replay, state: ReplayState) -> None:
+        """The replay is in this state, durably.
+
+        Raises:
+            SpoolFull: There is no room.
+            SpoolFailed: The disk failed.
+        """
+        record = replace(replay.record, state=state)
+        with self._tools.writing():
+            self._write(replay.directory, record)
+        replay.record = record
+        log.info("replay_moved_on", replay=replay.id, state=state)
+
+    def remove(self, replay: Replay) -> None:
+        """The replay is gone. Of one that was delivered the caller has noted the horizon before.
+
+        Raises:
+            SpoolFailed: The disk failed.
+        """
+        with self._tools.writing():
+            self._tools.unlink(replay.directory / _RECORD)  # from here on it is a leftover
+            with fatal(replay.directory):
+                self._tools.disk.fsync_folder(replay.directory)
+            self._remove(replay.directory)
+        log.info("replay_removed", replay=replay.id)
+
+    def clean_up(self) -> None:
+        """Removes what a creation or a removal that died has left. Only under the lock `numbers`."""
+        for directory in self._folders():
+            if not (directory / _RECORD).exists():
+                self._remove(directory)
+            else:
+                for path in RunFolder(directory).leftovers():
+                    self._tools.unlink(path)
+
+    def highest(self) -> int:
+        """The largest run number in any replay; 0 without one."""
+        return max((RunFolder(directory).highest() for directory in self._folders()), default=0)
+
+    def _folders(self) -> Iterable[Path]:
+        with refusals(self._directory):
+            return [path for path in self._directory.iterdir() if path.is_dir()]
+
+    def _write(self, directory: Path, record: ReplayRecord) -> None:
+        data = msgspec.json.encode(asdict(record))
+        write_durably(self._tools.disk, self._tools.temporary, directory / _RECORD, data)
+
+    def _remove(self, directory: Path) -> None:
+        with refusals(directory):
+            shutil.rmtree(directory)
+        with fatal(self._directory):
+            self._tools.disk.fsync_folder(self._directory)
+
+
+def _read(path: Path) -> ReplayRecord | None:
+    """The record; None where it is not there, or no longer."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ReplayRecord)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BridgeError(
+            f"{path} cannot be read: bring it back from a copy, or remove its folder and replay again"
+        ) from error
