@@ -92,9 +92,9 @@ class Reason(StrEnum):
     BYTES = "bytes"
     """The day's bytes are used."""
     REPLAY_FILES = "replay_files"
-    """Replays have had their share of the hour's files while live data waits."""
+    """Replays have had their share of the hour's files while live data waits, or the last one is live's."""
     REPLAY_BYTES = "replay_bytes"
-    """Replays have had their share of the day's bytes while live data waits."""
+    """Replays have had their share of the day's bytes while live data waits, or the rest is kept for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,9 +102,21 @@ class Closed:
     """No upload may start."""
 
     until: int
-    """Ask again then; the guard after a reset is included."""
+    """Ask again then; the guard after a reset is included. REPLAY_BYTES may end earlier."""
     reason: Reason
     """What closed it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Kept:
+    """What a replay leaves live data of the day's bytes while none waits."""
+
+    bytes: int
+    """No file of a replay goes into so many of the bytes left."""
+    general: int
+    """The same for general files."""
+    of_day: int
+    """`general` as it is when the day begins."""
 
 
 def effective_guard(settings: QuotaSettings, skew: int) -> int:
@@ -135,8 +147,8 @@ def closing(settings: QuotaSettings, now: int, skew: int, window: int) -> int:
 
 
 def counted_since(now: int) -> int:
-    """Attempts that ended before this count in no window that matters at `now`."""
-    return _start(now, DAY) - HOUR
+    """Attempts that ended before this count in no window that matters at `now`: to replays yesterday does."""
+    return _start(now, DAY) - DAY - HOUR
 
 
 def usage(
@@ -171,12 +183,30 @@ def room(
     *,
     replay: bool = False,
     live_waits: bool = False,
+    known_since: int | None = None,
 ) -> Room | Closed:
     """What may be uploaded now.
 
     Of the day's bytes the part `removals_reserve` is for files of removals alone. A replay gets, while live
-    data waits, at most the part `replay_share` of the hour's files, at least one, and of the day's bytes. No
-    file of a replay is larger than that part, or a begun one might never fit again once live data waits.
+    data waits, at most the part `replay_share` of the hour's files, at least one, and of the day's bytes.
+    While none waits, it leaves live data one more file of the hour, and the bytes that live used in the rest
+    of the day yesterday, or, where that is unknown, what live has not used yet of the day's other part. One
+    file of each hour is live's, unless the hour has a single one. No file of a replay is larger than its
+    part of the day, or a begun one might never fit again once live data waits.
+
+    A `replay_share` of 0 gives replays nothing while live data waits. While none waits their part is then
+    the least that is worth a slot, or an account that only replays would never send anything.
+
+    Args:
+        settings: What the account is allowed.
+        attempts: Those since `counted_since`.
+        now: The time.
+        skew: Server's clock minus ours.
+        closed_until: Until when the account counts as spent.
+        replay: Asked for a replay.
+        live_waits: Live data waits in the account.
+        known_since: When its first attempt on record began; None: there is none. Yesterday is known if that
+            was a day ago.
     """
     guard = effective_guard(settings, skew)
     nearest = guarded_until(settings, now, skew)
@@ -184,13 +214,19 @@ def room(
         return Closed(until=closed_until + guard, reason=Reason.REFUSED)
     if nearest is not None:
         return Closed(until=nearest, reason=Reason.GUARD)
-    whole = _whole(settings, usage(settings, attempts, now, skew), guard)
+    used = usage(settings, attempts, now, skew)
+    whole = _whole(settings, used, guard)
     if isinstance(whole, Closed) or not replay:
         return whole
     if live_waits:
         replayed = usage(settings, [attempt for attempt in attempts if attempt.replay], now, skew)
         return _share(settings, whole, replayed, guard)
-    return _capped(whole, int(settings.bytes_per_day * settings.replay_share) or whole.removals_bytes)
+    live = [attempt for attempt in attempts if not attempt.replay]
+    if known_since is not None and known_since <= now - DAY:
+        kept = _kept_as_yesterday(settings, live, now, guard)
+    else:
+        kept = _kept_unknown(settings, usage(settings, live, now, skew))
+    return _beside(settings, whole, used, kept, guard)
 
 
 def _whole(settings: QuotaSettings, used: Usage, guard: int) -> Room | Closed:
@@ -201,7 +237,7 @@ def _whole(settings: QuotaSettings, used: Usage, guard: int) -> Room | Closed:
         return Closed(until=used.files_reset_at + guard, reason=Reason.FILES)
     if left <= 0:
         return Closed(until=used.bytes_reset_at + guard, reason=Reason.BYTES)
-    reserve = ceil(settings.bytes_per_day * settings.removals_reserve)
+    reserve = _reserve(settings)
     largest = min(settings.max_file_bytes, settings.bytes_per_day)
     return Room(
         files=files,
@@ -215,7 +251,8 @@ def _whole(settings: QuotaSettings, used: Usage, guard: int) -> Room | Closed:
 
 def _share(settings: QuotaSettings, whole: Room, replayed: Usage, guard: int) -> Room | Closed:
     """What of the whole room a replay may have while live data waits."""
-    files = max(1, int(settings.files_per_hour * settings.replay_share)) - replayed.files_used
+    part = min(int(settings.files_per_hour * settings.replay_share), settings.files_per_hour - 1)
+    files = max(1, part) - replayed.files_used
     if files <= 0:
         return Closed(until=replayed.files_reset_at + guard, reason=Reason.REPLAY_FILES)
     ceiling = int(settings.bytes_per_day * settings.replay_share)
@@ -223,6 +260,59 @@ def _share(settings: QuotaSettings, whole: Room, replayed: Usage, guard: int) ->
     if left <= 0:
         return Closed(until=whole.bytes_reset_at, reason=Reason.REPLAY_BYTES)
     return replace(_capped(_capped(whole, ceiling), left, least=False), files=min(files, whole.files))
+
+
+def _beside(settings: QuotaSettings, whole: Room, used: Usage, kept: _Kept, guard: int) -> Room | Closed:
+    """What of the whole room a replay may have while no live data waits.
+
+    A part is worth a slot if it is all that the day began with: on days of much live data none is larger.
+    """
+    files = whole.files if settings.files_per_hour == 1 else whole.files - 1
+    left = settings.bytes_per_day - used.bytes_used
+    if files <= 0:
+        return Closed(until=used.files_reset_at + guard, reason=Reason.REPLAY_FILES)
+    if left <= kept.bytes:
+        return Closed(until=whole.bytes_reset_at, reason=Reason.REPLAY_BYTES)
+    capped = _capped(whole, _replays_part(settings))
+    return replace(
+        capped,
+        files=files,
+        bytes=max(0, min(capped.bytes, left - kept.general)),
+        least=min(capped.least, max(settings.bytes_per_day - kept.of_day, capped.removals_least)),
+        removals_bytes=min(capped.removals_bytes, left - kept.bytes),
+    )
+
+
+def _kept_as_yesterday(settings: QuotaSettings, live: Sequence[Attempt], now: int, guard: int) -> _Kept:
+    """The bytes of the live attempts that counted yesterday, from this time of the day on.
+
+    They may go in general files again, which have no use of the reserve for removals: it is kept beside them.
+    """
+    day, reserve = _start(now, DAY), _reserve(settings)
+
+    def counted(start: int) -> int:
+        touching = _touching(settings, live, now, guard, start=start, length=day - start)
+        return sum(attempt.bytes for attempt in touching)
+
+    rest = counted(now - DAY)
+    return _Kept(bytes=rest, general=rest + reserve, of_day=counted(day - DAY) + reserve)
+
+
+def _kept_unknown(settings: QuotaSettings, lived: Usage) -> _Kept:
+    """What live has not used yet of the day less the replays' part; the reserve for removals is in it."""
+    part = settings.bytes_per_day - _replays_part(settings)
+    rest = max(0, part - lived.bytes_used)
+    return _Kept(bytes=rest, general=rest, of_day=part)
+
+
+def _reserve(settings: QuotaSettings) -> int:
+    """The day's bytes that are kept for files of removals alone."""
+    return ceil(settings.bytes_per_day * settings.removals_reserve)
+
+
+def _replays_part(settings: QuotaSettings) -> int:
+    """The day's bytes that are the replays' while no live data waits, and the largest file of one."""
+    return int(settings.bytes_per_day * settings.replay_share) or settings.bytes_per_day // WORTHWHILE
 
 
 def _capped(whole: Room, ceiling: int, *, least: bool = True) -> Room:

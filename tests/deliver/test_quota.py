@@ -1,6 +1,8 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import cycle
+from math import ceil
 
 import pytest
 from hypothesis import assume, given, settings
@@ -154,7 +156,137 @@ def test_a_replays_file_always_fits_its_share_again():
     """Built while nothing live waits, it is no larger than what it may be once live data waits."""
     room = quota.room(limits(), [], NOON + MINUTE, 0, replay=True)
     assert isinstance(room, Room)
-    assert (room.files, room.bytes) == (3, 25 * MB)
+    assert (room.files, room.bytes) == (2, 25 * MB)
+
+
+LATER = NOON + 10 * MINUTE
+LONG_AGO = MIDNIGHT - 9 * DAY
+
+
+def beside(attempts, now=LATER, known_since=LONG_AGO, **changes):
+    """What a replay may have at ten past twelve while nothing live waits."""
+    account = limits(**({"max_file_bytes": 100 * MB} | changes))
+    return quota.room(account, attempts, now, 0, replay=True, known_since=known_since)
+
+
+def sizes(room):
+    assert isinstance(room, Room)
+    return room.bytes, room.removals_bytes
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "kept"),
+    [
+        (-2 * MINUTE, -30 * SECOND - 1, 0),
+        (-2 * MINUTE, -30 * SECOND, 30 * MB),
+        (-2 * MINUTE, MINUTE, 30 * MB),
+        (HOUR, 2 * HOUR, 30 * MB),
+    ],
+)
+def test_what_live_used_in_the_rest_of_yesterday_is_kept_for_it(started, ended, kept):
+    """From this time of the day on, widened by the guard, and beside the reserve; not what replays used."""
+    yesterday = attempt(LATER - DAY + started, LATER - DAY + ended, 30 * MB)
+    assert sizes(beside([yesterday], replay_share=1)) == (95 * MB - kept, 100 * MB - kept)
+    assert sizes(beside([replace(yesterday, replay=True)], replay_share=1)) == (95 * MB, 100 * MB)
+
+
+@pytest.mark.parametrize("ended", [MIDNIGHT + HOUR, None])
+def test_a_live_upload_over_midnight_is_kept_for_too(ended):
+    """It counts today, and it counted yesterday: as much may go over the next midnight."""
+    crossing = attempt(MIDNIGHT - HOUR, ended, 30 * MB)
+    assert sizes(beside([crossing], replay_share=1)) == (35 * MB, 40 * MB)
+
+
+@pytest.mark.parametrize(("since", "known"), [(LATER - DAY, True), (LATER - DAY + 1, False), (None, False)])
+def test_yesterday_is_known_from_a_day_after_the_first_attempt(since, known):
+    """Before that, and where there was none, replays get their share of the day and no more."""
+    replayed = [attempt(MIDNIGHT + HOUR, MIDNIGHT + HOUR + SECOND, 25 * MB, replay=True)]
+    assert sizes(beside([], known_since=since)) == (25 * MB, 25 * MB)
+    more = beside(replayed, known_since=since)
+    if known:
+        assert sizes(more) == (25 * MB, 25 * MB)
+    else:
+        assert more == Closed(until=MIDNIGHT + DAY + 30 * SECOND, reason=Reason.REPLAY_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("lived", "room"),
+    [(0, (20 * MB, 20 * MB)), (60 * MB, (20 * MB, 20 * MB)), (80 * MB, (10 * MB, 15 * MB))],
+)
+def test_of_an_unknown_day_live_keeps_its_part_until_it_has_used_it(lived, room):
+    """Of the day's 75 MB; 5 MB are replayed. Once live has had more, all that is left is there for both."""
+    attempts = [
+        attempt(MIDNIGHT + HOUR, MIDNIGHT + HOUR + SECOND, 5 * MB, replay=True),
+        attempt(MIDNIGHT + HOUR, MIDNIGHT + HOUR + SECOND, lived),
+    ]
+    found = beside(attempts, known_since=None)
+    assert sizes(found) == room
+    assert found.least == 5 * MB
+
+
+@pytest.mark.parametrize(("files", "replays"), [(1, 1), (2, 1), (20, 19)])
+def test_one_file_of_the_hour_is_kept_for_live(files, replays):
+    """Unless there is only one; while none waits it is a further one, however many live has had."""
+    room = beside([], files_per_hour=files)
+    assert isinstance(room, Room)
+    assert room.files == replays
+    uploads = [attempt(NOON + MINUTE, NOON + 2 * MINUTE, MB, replay=bool(at % 2)) for at in range(replays)]
+    closed = beside(uploads, files_per_hour=files)
+    reason = Reason.FILES if files == 1 else Reason.REPLAY_FILES
+    assert closed == Closed(until=NOON + HOUR + 30 * SECOND, reason=reason)
+
+
+def test_where_live_leaves_less_than_is_worth_a_slot_this_is_worth_one():
+    """Live used 92 of 100 MB yesterday: the 3 that it leaves may go, or a replay would wait for ever."""
+    yesterday = [attempt(LATER - DAY, LATER - DAY + SECOND, 92 * MB)]
+    fresh = beside(yesterday, MIDNIGHT + MINUTE)
+    assert isinstance(fresh, Room)
+    assert (fresh.bytes, fresh.least, fresh.removals_bytes) == (3 * MB, 3 * MB, 8 * MB)
+    evening = beside([replace(yesterday[0], started_at=NOON, ended_at=NOON)])
+    assert isinstance(evening, Room)
+    assert (evening.bytes, evening.least) == (3 * MB, 5 * MB)
+    same = attempt(NOON - HOUR, NOON, 46 * MB)
+    halves = [same] + [replace(same, started_at=at, ended_at=at) for at in (NOON - DAY, LATER - DAY)]
+    half_over = beside(halves)
+    assert isinstance(half_over, Room)
+    assert (half_over.bytes, half_over.least) == (3 * MB, 3 * MB)
+    full = beside([replace(yesterday[0], bytes=95 * MB - 1)], MIDNIGHT + MINUTE)
+    assert isinstance(full, Room)
+    assert (full.bytes, full.least) == (1, MB)  # a sliver is worth none
+
+
+def test_replays_wait_where_all_that_is_left_is_kept_for_live():
+    """Today's reset is the latest: as the day goes on, less is kept."""
+    yesterday = [attempt(LATER - DAY, LATER - DAY + SECOND, 100 * MB)]
+    closed = beside(yesterday, MIDNIGHT + MINUTE)
+    assert closed == Closed(until=MIDNIGHT + DAY + 30 * SECOND, reason=Reason.REPLAY_BYTES)
+    assert sizes(beside(yesterday, LATER + MINUTE)) == (25 * MB, 25 * MB)
+
+
+def test_where_live_leaves_the_reserve_a_replays_removals_go():
+    """Live used 97 of 100 MB yesterday: the 3 that it leaves lie in the reserve."""
+    yesterday = [attempt(LATER - DAY, LATER - DAY + SECOND, 97 * MB)]
+    assert sizes(beside(yesterday, MIDNIGHT + MINUTE)) == (0, 3 * MB)
+
+
+def test_a_share_of_nothing_goes_only_while_no_live_data_waits():
+    """In files of the least that is worth a slot; of an unknown day that is all, of a known one not."""
+    account = limits(replay_share=0)
+    closed = quota.room(account, [], LATER, 0, replay=True, live_waits=True, known_since=LONG_AGO)
+    assert closed == Closed(until=MIDNIGHT + DAY + 30 * SECOND, reason=Reason.REPLAY_BYTES)
+    replayed = [attempt(MIDNIGHT + HOUR, MIDNIGHT + HOUR + SECOND, 5 * MB, replay=True)]
+    assert sizes(beside([], known_since=None, replay_share=0)) == (5 * MB, 5 * MB)
+    assert sizes(beside(replayed, replay_share=0)) == (5 * MB, 5 * MB)
+    assert isinstance(beside(replayed, known_since=None, replay_share=0), Closed)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_share_of_all_leaves_live_a_file_and_the_reserve(waits):
+    """Replays may have the day's bytes; the hour's files but one."""
+    account = limits(replay_share=1, max_file_bytes=100 * MB)
+    room = quota.room(account, [], LATER, 0, replay=True, live_waits=waits)
+    assert isinstance(room, Room)
+    assert (room.files, room.bytes) == (2, 95 * MB)
 
 
 def test_a_refusal_closes_the_account_until_its_reset():
@@ -258,17 +390,183 @@ def test_whatever_starts_in_its_room_the_servers_count_stays_within_the_limits(
     spent=st.lists(
         st.tuples(st.integers(-DAY, DAY), st.integers(0, HOUR), st.integers(0, 40 * MB)), max_size=12
     ),
+    replay=st.booleans(),
+    since=st.none() | st.integers(LONG_AGO, MIDNIGHT),
 )
-def test_asking_again_when_told_always_leads_to_room(now, skew, spent):
-    """An account that uploads nothing opens within a day and its guard, in a few askings."""
+def test_asking_again_when_told_always_leads_to_room(*, now, skew, spent, replay, since):
+    """An account that uploads nothing opens within a day and its guard, in a few askings.
+
+    To replays within two: live may have used all of the first, and as much is kept for it on the next.
+    """
     attempts = [attempt(now + at - HOUR, now + at - HOUR + lasting, size) for at, lasting, size in spent]
     assume(all(one.ended_at <= now for one in attempts))
     begun = now
     for _ in range(30):
-        room = quota.room(limits(), attempts, now, skew)
+        room = quota.room(limits(), attempts, now, skew, replay=replay, known_since=since)
         if isinstance(room, Room):
             break
         assert room.until > now
         now = room.until
     assert isinstance(room, Room)
-    assert now - begun <= DAY + 6 * MINUTE
+    assert now - begun <= (2 if replay else 1) * DAY + 6 * MINUTE
+
+
+ACCOUNTS = st.builds(
+    limits,
+    files_per_hour=st.integers(1, 30),
+    bytes_per_day=st.integers(MB, 5_000 * MB),
+    max_file_bytes=st.integers(1, 4_000 * MB),
+    guard=st.integers(0, 19 * MINUTE),
+    replay_share=st.sampled_from([0, 0.25, 1]) | st.floats(0, 1),
+    removals_reserve=st.sampled_from([0, 0.05]) | st.floats(0, 1, exclude_max=True),
+)
+
+ATTEMPTS = st.lists(
+    st.builds(
+        attempt,
+        st.integers(LATER - 40 * HOUR, LATER),
+        st.none() | st.integers(LATER - 39 * HOUR, LATER),
+        st.integers(0, 20 * MB) | st.integers(0, 2_000 * MB),
+        replay=st.booleans(),
+        skew=st.sampled_from([0, 0, MINUTE]),
+    ),
+    max_size=30,
+)
+
+MOMENTS = st.integers(MIDNIGHT, LATER)
+RECORDS = st.none() | st.integers(LONG_AGO, LATER)
+
+
+def used_by_live(attempts, since, until, reach):
+    """Bytes of the live attempts that any moment from `since` to `until` may have seen, off by `reach`."""
+    return sum(
+        one.bytes
+        for one in attempts
+        if not one.replay
+        and min(one.started_at, one.ended_at or LATER) - reach < until
+        and max(one.started_at, one.ended_at or LATER) + reach >= since
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, waits=st.booleans(), since=RECORDS)
+def test_a_replay_never_gets_more_than_there_is(*, account, attempts, now, waits, since):
+    """Whatever live data may not have now, no replay has; nor a room that holds less than it says."""
+    whole = quota.room(account, attempts, now, 0)
+    room = quota.room(account, attempts, now, 0, replay=True, live_waits=waits, known_since=since)
+    if isinstance(whole, Closed):
+        assert room == whole
+    elif isinstance(room, Closed):
+        assert now < room.until <= whole.bytes_reset_at
+    else:
+        assert 1 <= room.files <= whole.files
+        assert 0 <= room.bytes <= whole.bytes
+        assert max(1, room.bytes) <= room.removals_bytes <= whole.removals_bytes
+
+
+@settings(max_examples=200, deadline=None)
+@given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, since=RECORDS)
+def test_attempts_that_ended_before_they_count_change_no_room(*, account, attempts, now, since):
+    """The ledger is asked for those since `counted_since` alone."""
+    told = [
+        one
+        for one in attempts
+        if one.ended_at is None or max(one.started_at, one.ended_at) >= quota.counted_since(now)
+    ]
+    for more in ({}, {"replay": True, "known_since": since}, {"replay": True, "live_waits": True}):
+        assert quota.room(account, told, now, 0, **more) == quota.room(account, attempts, now, 0, **more)
+
+
+@pytest.mark.parametrize("ended", [LATER - DAY, MIDNIGHT - SECOND])
+def test_yesterdays_attempts_are_asked_for(ended):
+    """They have no part in what is used today; what a replay leaves is counted by them."""
+    assert quota.counted_since(LATER) <= ended
+
+
+@settings(max_examples=200, deadline=None)
+@given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, since=st.integers(LONG_AGO, MIDNIGHT - DAY))
+def test_what_live_used_in_the_rest_of_yesterday_fits_beside_a_replay(*, account, attempts, now, since):
+    """In general files too, if it fitted before the replay had its room; where it did not, no replay goes."""
+    room = quota.room(account, attempts, now, 0, replay=True, known_since=since)
+    assume(isinstance(room, Room))
+    left = account.bytes_per_day - quota.usage(account, attempts, now, 0).bytes_used
+    rest = used_by_live(attempts, now - DAY, MIDNIGHT, 0)
+    assert rest <= left - room.removals_bytes
+    if room.bytes:
+        assert rest <= left - room.bytes - account.bytes_per_day * account.removals_reserve
+
+
+@settings(max_examples=200, deadline=None)
+@given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, waits=st.booleans(), since=RECORDS)
+def test_one_file_of_the_hour_is_lives(*, account, attempts, now, waits, since):
+    """Replays never come to all of an hour's files, but where it has one alone."""
+    assume(account.files_per_hour > 1)
+    room = quota.room(account, attempts, now, 0, replay=True, live_waits=waits, known_since=since)
+    assume(isinstance(room, Room))
+    replayed = quota.usage(account, [one for one in attempts if one.replay], now, 0).files_used
+    assert replayed + room.files < account.files_per_hour
+    if not waits:
+        used = quota.usage(account, attempts, now, 0).files_used
+        assert used + room.files < account.files_per_hour
+
+
+@settings(max_examples=200, deadline=None)
+@given(account=ACCOUNTS, attempts=ATTEMPTS, offset=st.integers(0, 20 * MINUTE), since=RECORDS)
+def test_an_empty_day_has_room_for_a_replay(*, account, attempts, offset, since):
+    """All that live and the reserve leave of it: no setting shuts replays out, nor makes them wait for more.
+
+    What is begun then always fits its share again.
+    """
+    now = MIDNIGHT + account.guard + offset
+    yesterday = [one for one in attempts if one.ended_at and max(one.started_at, one.ended_at) < MIDNIGHT]
+    assume(not quota.usage(account, yesterday, now, 0).bytes_used)
+    room = quota.room(account, yesterday, now, 0, replay=True, known_since=since)
+    known = since is not None and since <= now - DAY
+    kept = used_by_live(yesterday, MIDNIGHT - DAY, MIDNIGHT, MINUTE + account.guard) if known else 0
+    spare = account.bytes_per_day - ceil(account.bytes_per_day * account.removals_reserve) - kept
+    assume(spare > 0)
+    assert isinstance(room, Room)
+    assert room.bytes > 0
+    assert room.bytes >= room.least or spare < room.removals_least
+    if int(account.bytes_per_day * account.replay_share):
+        waits = quota.room(account, [], now, 0, replay=True, live_waits=True)
+        assert isinstance(waits, Room)
+        assert room.bytes <= waits.bytes
+        assert room.removals_bytes <= waits.removals_bytes
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    hours=st.lists(
+        st.tuples(st.integers(0, 49), st.integers(0, 9), st.integers(0, 7 * MB)), min_size=24, max_size=24
+    ),
+    share=st.floats(0, 1),
+    part=st.floats(0.1, 1),
+    pauses=st.lists(st.integers(10 * MINUTE, HOUR), min_size=1, max_size=9),
+)
+def test_a_day_of_live_data_like_yesterday_fits_beside_greedy_replays(*, hours, share, part, pauses):
+    """Whatever replays take while nothing live waits, each live file of yesterday goes again at its time."""
+    account = limits(replay_share=share)
+    assume(sum(size for _, _, size in hours) <= 95 * MB)
+    live = [
+        attempt(
+            MIDNIGHT + hour * HOUR + (5 + at) * MINUTE,
+            MIDNIGHT + hour * HOUR + (5 + at + lasting) * MINUTE,
+            size,
+        )
+        for hour, (at, lasting, size) in enumerate(hours)
+    ]
+    done = [replace(one, started_at=one.started_at - DAY, ended_at=one.ended_at - DAY) for one in live]
+    now, waits = MIDNIGHT, cycle(pauses)
+    for one in live:
+        now += next(waits)
+        while now < one.started_at:
+            room = quota.room(account, done, now, 0, replay=True, known_since=LONG_AGO)
+            if isinstance(room, Room):
+                done.append(attempt(now, now, int(room.bytes * part), replay=True))
+            now += next(waits)
+        room = quota.room(account, done, one.started_at, 0)
+        assert isinstance(room, Room)
+        assert room.bytes >= one.bytes
+        done.append(one)
+        now = one.ended_at
