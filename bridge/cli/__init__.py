@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from bridge.cli import check, demo, file, run, status
+from bridge.cli import check, demo, file, replay, run, status
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -32,6 +32,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.add_typer(file.app, name="file")
+app.command("replay")(replay.replay)
 app.command("demo")(demo.demo)
 
 

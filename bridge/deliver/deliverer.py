@@ -169,6 +169,7 @@ class Deliverer:
         ledger, settings = self._parts.ledger, self._parts.account.quota
         attempts = ledger.attempts(self._name, counted_since(now))
         skew, closed = ledger.skew(self._name), ledger.closed_until(self._name)
+        known_since = ledger.known_since(self._name)
         used = usage(settings, attempts, now, skew, closed)
         self._parts.observer.quota(
             self._name,
@@ -178,7 +179,16 @@ class Deliverer:
 
         def ask(*, replay: bool) -> Room | Closed:
             waits = live_waits(waiting, unfinished)
-            return room(settings, attempts, now, skew, closed, replay=replay, live_waits=waits)
+            return room(
+                settings,
+                attempts,
+                now,
+                skew,
+                closed,
+                replay=replay,
+                live_waits=waits,
+                known_since=known_since,
+            )
 
         return Rooms(live=ask(replay=False), replay=ask(replay=True))
 

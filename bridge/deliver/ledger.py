@@ -137,6 +137,14 @@ class Ledger:
         with self._database.reading() as connection:
             return statements.counted(connection, account, since)
 
+    def known_since(self, account: str) -> int | None:
+        """When the account's first attempt on record began; None: there is none, or it was long ago."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT MIN(started_at) AS first FROM attempts WHERE account = ?", (account,)
+            ).fetchone()
+        return None if row["first"] is None else int(row["first"])
+
     # Audiences
 
     def audience(self, audience: Audience) -> AudienceState:
@@ -160,6 +168,11 @@ class Ledger:
                 known = statements.audience_state(connection, audience)
                 raised = horizon if known.horizon is None else max(known.horizon, horizon)
                 statements.write_audience(connection, audience, replace(known, horizon=raised))
+
+    def forget_replay(self, replay: str) -> None:
+        """The replay is gone: nobody asks any more how far it was delivered."""
+        with self._database.transaction() as connection:
+            statements.delete_replay(connection, replay)
 
     def skip(self, audience: Audience, progress: Progress) -> None:
         """All rows have lost: the audience advances without a file, and without a turn."""
@@ -211,6 +224,11 @@ class Ledger:
         """The newest files of an account, or of all, the newest first."""
         with self._database.reading() as connection:
             return statements.newest_files(connection, account, limit)
+
+    def of_replay(self, replay: str) -> tuple[FileRecord, ...]:
+        """The files of a replay, the oldest first."""
+        with self._database.reading() as connection:
+            return statements.files_of_replay(connection, replay)
 
     def unfinished(self, account: str) -> tuple[TriedFile, ...]:
         """The files of an account that are built or uploading, the oldest first, with their attempts."""

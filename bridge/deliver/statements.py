@@ -114,6 +114,25 @@ def newest_files(connection: sqlite3.Connection, account: str | None, limit: int
     return tuple(ledger_rows.file_record(row) for row in rows)
 
 
+def files_of_replay(connection: sqlite3.Connection, replay: str) -> tuple[FileRecord, ...]:
+    """Files of a replay, the oldest first."""
+    rows = connection.execute(
+        """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
+        WHERE replay = ? ORDER BY file""",
+        (replay,),
+    )
+    return tuple(ledger_rows.file_record(row) for row in rows)
+
+
+def delete_replay(connection: sqlite3.Connection, replay: str) -> None:
+    """No audience knows of the replay any more."""
+    for row in connection.execute("SELECT * FROM audiences").fetchall():
+        state = ledger_rows.audience_state(row)
+        if replay in state.replayed:
+            left = {other: frontier for other, frontier in state.replayed.items() if other != replay}
+            write_audience(connection, ledger_rows.audience(row), replace(state, replayed=left))
+
+
 def unfinished_files(connection: sqlite3.Connection, account: str) -> tuple[TriedFile, ...]:
     """Files of an account that are built or uploading, the oldest first."""
     rows = connection.execute(

@@ -1,5 +1,6 @@
 """librdkafka's settings: the user's own, and those that the product's promises rest on."""
 
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -49,17 +50,31 @@ def consumer_settings(
         window_bytes: `window.max_bytes`; half of it bounds what is fetched ahead.
         until_end: Whether the ends of partitions are to be told.
     """
+    return {
+        **reader_settings(kafka, window_bytes=window_bytes),
+        "group.id": kafka.group_id,
+        "group.instance.id": instance,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "enable.partition.eof": until_end,
+    }
+
+
+def reader_settings(kafka: "KafkaSettings", *, window_bytes: int) -> Settings:
+    """The settings of a consumer that joins no group: it is assigned by hand, and commits nothing.
+
+    Args:
+        kafka: The configuration.
+        window_bytes: `window.max_bytes`; half of it bounds what is fetched ahead.
+    """
     prefetch = max(1024, min(_PREFETCH, window_bytes // 2))
     return {
         **_CHOICES,
         **client_settings(kafka),
-        "group.id": kafka.group_id,
-        "group.instance.id": instance,
-        "partition.assignment.strategy": "cooperative-sticky",
+        "group.id": f"s2s-bridge-{uuid.uuid4()}",  # the client wants one, though nobody joins it
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        "enable.partition.eof": until_end,
+        "enable.partition.eof": True,
         "queued.max.messages.kbytes": prefetch // 1024,
     }

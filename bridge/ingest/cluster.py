@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # it is public, by its documentation
 
+from bridge.errors import BridgeError
 from bridge.ingest.partition import Partition
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from confluent_kafka import Consumer
     from confluent_kafka.admin import AdminClient
+
+    from bridge.config import Stream
+    from bridge.ingest.topics import Topics
 
 TIMEOUT = 10.0
 """Seconds that a broker has to answer."""
@@ -59,6 +64,25 @@ class Edges(NamedTuple):
     """The first offset kept."""
     high: int
     """The offset after the last one that a reader of committed transactions sees."""
+
+
+def partitions_of(consumer: "Consumer", topics: "Topics", stream: "Stream") -> list[Partition]:
+    """All partitions of a stream's topics that exist now.
+
+    The consumer asks, not the admin client: it never makes a topic by asking for it.
+
+    Raises:
+        BridgeError: A topic is missing, or none matches.
+        KafkaException: No broker answers.
+    """
+    known = consumer.list_topics(timeout=TIMEOUT).topics
+    for name in stream.topics:
+        if name in topics.names and name not in known:
+            raise BridgeError(f"topic {name}: Kafka has no such topic: check the name or create it")
+    names = sorted(name for name in known if topics.stream_of(name) == stream)
+    if not names:
+        raise BridgeError(f"stream {stream.name}: no topic matches its expression: correct it, or create one")
+    return [Partition(name, number) for name in names for number in known[name].partitions]
 
 
 def edges(admin: "AdminClient", partitions: Iterable[Partition]) -> dict[Partition, Edges]:

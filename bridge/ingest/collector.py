@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
 import structlog
 
 from bridge.audience.roster import Roster
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bridge.ingest.message import Message
     from bridge.ingest.observer import IngestObserver
     from bridge.ingest.topics import Topics
-    from bridge.spool.spool import Spool
+    from bridge.spool.store import RunStore
 
 _log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ class CollectorParts:
     """Which stream a topic belongs to."""
     decoders: "Mapping[str, Decoder]"
     """The decoder of each stream, by name."""
-    spool: "Spool"
+    spool: "RunStore"
     """Where windows are sealed."""
     dead_letters: "DeadLetters"
     """Where refused events go."""
@@ -72,6 +73,8 @@ class CollectorParts:
     """Names of the streams that the spool has no room for now; asked at each turn."""
     until_end: bool
     """Stop at the ends that the topics have at the start."""
+    revise: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    """What becomes of accepted rows before they are collected; None: they are taken as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +259,8 @@ class Collector:
         except RegistryUnreachable as failure:
             _log.warning("registry_unreachable", stream=stream, reason=str(failure))
             return False
-        for frame in found.frames:
+        revise = self._parts.revise
+        for frame in found.frames if revise is None else map(revise, found.frames):
             self._window.add(frame, read_at=piece.read_at)
             observer.collected(stream, len(frame))
         self._window.add_dead_letters(found.refused)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bridge.ingest.source import Source
     from bridge.ingest.window import Window, WindowContents
     from bridge.spool.footer import Position
-    from bridge.spool.spool import Spool
+    from bridge.spool.store import RunStore
 
 _log = structlog.get_logger()
 
@@ -70,7 +70,7 @@ class Sealing:
     def __init__(
         self,
         *,
-        spool: "Spool",
+        spool: "RunStore",
         dead_letters: "DeadLetters",
         source: "Source",
         clock: "Clock",

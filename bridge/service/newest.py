@@ -1,6 +1,5 @@
 """The newest events of some topics, read without a trace: no group is joined, nothing is committed."""
 
-import uuid
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import TracebackType
@@ -12,8 +11,8 @@ from confluent_kafka.admin import AdminClient
 from bridge.clock import SECOND, Clock
 from bridge.config import KafkaSettings, Stream
 from bridge.errors import BridgeError
-from bridge.ingest.client_settings import Settings, client_settings
-from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, TopicIds, edges
+from bridge.ingest.client_settings import MIB, client_settings, reader_settings
+from bridge.ingest.cluster import AdminTopicIds, Edges, TopicIds, edges, partitions_of
 from bridge.ingest.faults import error_of, explained, is_passing
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
@@ -23,6 +22,9 @@ PATIENCE = 30 * SECOND
 
 BATCH = 10_000
 """Messages taken at once."""
+
+_PREFETCHED = 32 * MIB
+"""Of it half is fetched ahead, in bytes."""
 
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin so
 
@@ -72,12 +74,13 @@ class Reader:
         Raises:
             BridgeError: A property of the client is wrong, or a secret is not readable.
         """
-        self._group = f"s2s-bridge-sample-{uuid.uuid4()}"  # the client wants one, though nobody joins it
         self._topics = topics
         self._clock = clock
+        settings = reader_settings(kafka, window_bytes=_PREFETCHED)
+        self._group = str(settings["group.id"])
         try:
             self._admin = AdminClient({"log_level": 0, **client_settings(kafka)})
-            self._consumer = Consumer({**_settings(kafka), "group.id": self._group})
+            self._consumer = Consumer({**settings, "log_level": 0})
         except KafkaException as exception:
             raise self._explained(exception, "kafka.properties") from exception
         self._ids = ids or AdminTopicIds(self._admin)
@@ -99,7 +102,7 @@ class Reader:
             BridgeError: A topic is missing, no broker answers, or Kafka refuses us.
         """
         try:
-            partitions = self._partitions(stream)
+            partitions = partitions_of(self._consumer, self._topics, stream)
             return Newest(
                 cluster_id=self._ids.cluster_id(),
                 topic_ids=self._ids.topic_ids(sorted({at.topic for at in partitions})),
@@ -107,18 +110,6 @@ class Reader:
             )
         except KafkaException as exception:
             raise self._explained(exception, f"stream {stream.name}") from exception
-
-    def _partitions(self, stream: Stream) -> list[Partition]:
-        known = self._consumer.list_topics(timeout=TIMEOUT).topics
-        for name in stream.topics:
-            if name in self._topics.names and name not in known:
-                raise BridgeError(f"topic {name}: Kafka has no such topic: check the name or create it")
-        names = sorted(name for name in known if self._topics.stream_of(name) == stream)
-        if not names:
-            raise BridgeError(
-                f"stream {stream.name}: no topic matches its expression: correct it, or create one"
-            )
-        return [Partition(name, number) for name in names for number in known[name].partitions]
 
     def _read(self, ends: dict[Partition, Edges], most: int) -> list[Message]:
         starts = {at: max(edge.low, edge.high - most) for at, edge in ends.items() if edge.high > edge.low}
@@ -165,15 +156,3 @@ def _is_last(message: Message, high: int) -> bool:
     """Whether its partition has no more below `high`: the end may lie behind a transaction's marks."""
     error = message.error()
     return _offset(message) >= high - 1 if error is None else error.code() == _EOF
-
-
-def _settings(kafka: KafkaSettings) -> Settings:
-    return {
-        "log_level": 0,
-        **client_settings(kafka),
-        "isolation.level": "read_committed",
-        "auto.offset.reset": "error",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-    }

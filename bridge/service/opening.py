@@ -13,6 +13,7 @@ from bridge.config import Account, Config
 from bridge.deliver.ledger import Ledger, LedgerDamaged
 from bridge.deliver.quota import closing
 from bridge.errors import BridgeError
+from bridge.spool.locks import LockHeld
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -34,6 +35,10 @@ class Opened:
     """Its ledger."""
 
 
+CLAIM = "claim"
+"""The lock that a bridge holds while it waits for those of the accounts: a replay that delivers gives way."""
+
+
 @contextmanager
 def opened(config: Config, clock: Clock, stop: Event, *, adopt: bool) -> Iterator[Opened]:
     """The spool and the ledger under the locks for ingest and for each account.
@@ -44,12 +49,48 @@ def opened(config: Config, clock: Clock, stop: Event, *, adopt: bool) -> Iterato
     """
     spool = Spool.open(config.spool.directory, clock=clock)
     with ExitStack() as stack:
-        for name in ("ingest", *(f"deliver-{account.name}" for account in config.accounts)):
-            stack.enter_context(spool.lock(name).acquire(PATIENCE, clock, stop))
+        stack.enter_context(spool.lock("ingest").acquire(PATIENCE, clock, stop))
+        with spool.lock(CLAIM).acquire(PATIENCE, clock, stop):
+            for name in _delivering(config):
+                stack.enter_context(spool.lock(name).acquire(PATIENCE, clock, stop))
         spool.clean_up()
         ledger = stack.enter_context(open_ledger(spool, config.accounts, clock.now(), adopt=adopt))
         spool.keep_above(newest_run(ledger))
         yield Opened(spool=spool, ledger=ledger)
+
+
+@contextmanager
+def opened_beside(spool: Spool, config: Config, clock: Clock) -> Iterator[Opened | None]:
+    """As `opened`, for a replay, with the accounts' locks alone; None: a bridge has them, or wants to.
+
+    Raises:
+        BridgeError: The ledger cannot be used; the message says what to do.
+    """
+    with ExitStack() as stack:
+        try:
+            with spool.lock(CLAIM).acquire(0, clock):
+                for name in _delivering(config):
+                    stack.enter_context(spool.lock(name).acquire(0, clock))
+        except LockHeld:
+            stack.close()
+            yield None
+            return
+        ledger = stack.enter_context(open_ledger(spool, config.accounts, clock.now(), adopt=False))
+        spool.keep_above(newest_run(ledger))
+        yield Opened(spool=spool, ledger=ledger)
+
+
+def claimed(spool: Spool, clock: Clock) -> bool:
+    """Whether a bridge waits for the accounts' locks."""
+    try:
+        spool.lock(CLAIM).acquire(0, clock).release()
+    except LockHeld:
+        return True
+    return False
+
+
+def _delivering(config: Config) -> list[str]:
+    return [f"deliver-{account.name}" for account in config.accounts]
 
 
 def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: bool) -> Ledger:

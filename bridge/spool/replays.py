@@ -8,20 +8,23 @@ Nothing of a replay is delivered before all of it is read, as what was read last
 
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import structlog
 
+from bridge.audience.audience import Audience
 from bridge.errors import BridgeError
 from bridge.spool.disk import fatal, refusals, write_durably
 from bridge.spool.folder import RunFolder
 from bridge.spool.footer import Position, PositionKey, newest
 from bridge.spool.run import Run
 from bridge.spool.store import RunStore, Tools
+from bridge.spool.upkeep import MOST_RUNS, plan_merge, summary
 
 log = structlog.get_logger()
 
@@ -60,6 +63,33 @@ class ReplayRecord:
     """What was asked for and found at the start, as JSON has it: it goes on only with the same."""
 
 
+class ReplayStore(RunStore):
+    """The runs of one replay. Who seals them holds the replay's lock, and so merges them too."""
+
+    def seal(
+        self,
+        *,
+        shards: Mapping[Audience, pl.DataFrame],
+        oldest_read_at: Mapping[Audience, int],
+        positions: Iterable[Position],
+        now: int,
+        publish_dead_letters: Callable[[int], None] | None = None,
+    ) -> Run:
+        """As `RunStore.seal`; the cheapest neighbours are merged where the runs become too many."""
+        run = super().seal(
+            shards=shards,
+            oldest_read_at=oldest_read_at,
+            positions=positions,
+            now=now,
+            publish_dead_letters=publish_dead_letters,
+        )
+        runs = self.runs()
+        if len(runs) > MOST_RUNS:
+            chosen = plan_merge([summary(one) for one in runs], now=now, settled_after=-1, retention=now)
+            self.merge([one for one in runs if one.number in (chosen or ())])
+        return run
+
+
 class Replay:
     """One replay and its runs."""
 
@@ -68,7 +98,7 @@ class Replay:
         """What it is."""
         self.directory = directory
         """Its folder."""
-        self.store = RunStore(directory, tools)
+        self.store = ReplayStore(directory, tools)
         """Its runs; who writes them holds the lock `replay-NAME`."""
 
     @property
@@ -164,12 +194,17 @@ class Replays:
         Raises:
             SpoolFailed: The disk failed.
         """
-        with self._tools.writing():
+        with self._tools.writing(), self._tools.numbering():  # as above
             self._tools.unlink(replay.directory / _RECORD)  # from here on it is a leftover
             with fatal(replay.directory):
                 self._tools.disk.fsync_folder(replay.directory)
             self._remove(replay.directory)
         log.info("replay_removed", replay=replay.id)
+
+    def discard(self, replay: Replay) -> None:
+        """As `remove`, of one that may be gone already."""
+        if replay.directory.exists():
+            self.remove(replay)
 
     def clean_up(self) -> None:
         """Removes what a creation or a removal that died has left. Only under the lock `numbers`."""

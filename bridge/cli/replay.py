@@ -1,0 +1,196 @@
+"""`s2s-bridge replay`: send again what the topics, or archived files, hold of a time."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from bridge.cli import memory
+from bridge.cli.options import ConfigFile
+from bridge.cli.replay_progress import delivering, reading
+from bridge.cli.run import stopped_by_signals
+from bridge.clock import SystemClock
+from bridge.config import Config, load
+from bridge.deliver.records import FileRecord
+from bridge.errors import UsageError
+from bridge.observe import log
+from bridge.replay.reading import Tally
+from bridge.replay.request import Bounds, Request, checked_name, default_name, iso, parse_places
+from bridge.service.rehearsal import Forecast, Share, rehearse
+from bridge.service.replaying import Delivery, Replaying, cancel, replaying
+from bridge.service.wiring import over_sftp
+from bridge.units import format_size
+
+DRY_RUN = "dry-run"
+"""What a dry run without a name is called."""
+
+From = Annotated[str | None, typer.Option("--from", metavar="T", help="First event time, inclusive.")]
+To = Annotated[str | None, typer.Option("--to", metavar="T", help="Last event time, exclusive.")]
+Streams = Annotated[list[str] | None, typer.Option("--stream", metavar="S", help="Its name; else all.")]
+Name = Annotated[
+    str | None, typer.Option("--name", metavar="N", help="What it is called: under it, it goes on.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and tell; send nothing, leave nothing.")]
+Offsets = Annotated[
+    list[str] | None,
+    typer.Option("--from-offset", metavar="TOPIC:PARTITION:OFFSET", help="Begin there, read only these."),
+]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--files", metavar="PATH...", help="Archived events: Avro, Parquet, JSON Lines; gzip too."),
+]
+MoreFiles = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True)]
+Force = Annotated[bool, typer.Option("--force", help="Send adds too that nothing kept can judge.")]
+Cancel = Annotated[bool, typer.Option("--cancel", help="End the unfinished replay of this name.")]
+
+
+def replay(
+    config: ConfigFile,
+    *,
+    since: From = None,
+    until: To = None,
+    stream: Streams = None,
+    name: Name = None,
+    dry_run: DryRun = False,
+    from_offset: Offsets = None,
+    files: Files = None,
+    more_files: MoreFiles = None,
+    force: Force = False,
+    cancel_it: Cancel = False,
+) -> None:
+    """Send again what the topics hold of that time, with historical timestamps."""
+    settings = load(Path(config), os.environ)
+    if more_files and not files:
+        raise UsageError(f"{more_files[0]}: what is it? Archived files stand behind --files")
+    if cancel_it:
+        _cancel(settings, name)
+        return
+    paths = [*(files or ()), *(more_files or ())]
+    request = _request(
+        (since, until), tuple(stream or ()), name, tuple(from_offset or ()), paths, force=force, dry=dry_run
+    )
+    clock = SystemClock()
+    memory.fit()
+    level = "warning" if sys.stderr.isatty() and settings.logging.level == "info" else settings.logging.level
+    log.configure(form=settings.logging.format, level=level, clock=clock)
+    stop = stopped_by_signals()
+    with replaying(settings, over_sftp(clock), request, files=paths, dry=dry_run, stop=stop) as work:
+        if _read(work, stop):
+            if dry_run:
+                _tell_forecast(rehearse(work))
+            else:
+                _deliver(work, stop)
+
+
+def _request(
+    times: tuple[str | None, str | None],
+    streams: tuple[str, ...],
+    name: str | None,
+    places: tuple[str, ...],
+    paths: list[Path],
+    *,
+    force: bool,
+    dry: bool,
+) -> Request:
+    """What is asked for.
+
+    Raises:
+        UsageError: It is not clear, or contradicts itself.
+    """
+    if paths and places:
+        raise UsageError("--from-offset: has no meaning with --files; leave one of them out")
+    for option, given in zip(("--from", "--to"), times, strict=True):
+        if given is None and not (paths or places):
+            raise UsageError(f"{option}: missing; write a time as 2026-11-01T00:00:00Z")
+    bounds, offsets = Bounds.parse(*times), parse_places(places)
+    drawn = (
+        DRY_RUN
+        if dry
+        else default_name(bounds, sorted(streams), sorted(offsets.items()), sorted(map(str, paths)), force)
+    )
+    return Request(
+        name=checked_name(drawn if name is None else name),
+        bounds=bounds,
+        streams=streams,
+        from_offsets=offsets,
+        force=force,
+    )
+
+
+def _cancel(settings: Config, name: str | None) -> None:
+    if name is None:
+        raise UsageError("--cancel: of which replay? Give its --name; s2s-bridge status lists them")
+    cancel(settings, over_sftp(SystemClock()), name)
+    print(f"{name}: cancelled; what was sent of it stays sent")
+
+
+def _read(work: Replaying, stop: Event) -> bool:
+    """Read all of it; False: it was stopped before."""
+    print(f"{work.request.name}: {'goes on' if work.resumed else _meant(work.request.bounds)}")
+    with reading(work.tally, shown=sys.stderr.isatty()):
+        finished = work.read(stop)
+    _tell_read(work.tally)
+    if not finished:
+        print("stopped; the same command goes on where it was")
+    return finished
+
+
+def _deliver(work: Replaying, stop: Event) -> None:
+    told = 0
+
+    def tell(delivery: Delivery) -> None:
+        nonlocal told
+        shown.delivery = delivery
+        for file in delivery.uploaded[told:]:
+            print(_line(file), flush=True)
+        told = len(delivery.uploaded)
+
+    with delivering(shown=sys.stderr.isatty()) as shown:
+        done = work.deliver(stop, tell)
+    total = _total(shown.delivery.uploaded if shown.delivery is not None else ())
+    if done:
+        print(f"delivered: {total}")
+    else:
+        print(f"stopped; delivered so far: {total}. A running bridge goes on, or the same command")
+
+
+def _total(parts: Sequence[FileRecord | Share]) -> str:
+    memberships, size = sum(one.memberships for one in parts), sum(one.bytes for one in parts)
+    files = sum(one.files if isinstance(one, Share) else 1 for one in parts)
+    return (
+        f"{memberships:,} memberships in {files:,} {'file' if files == 1 else 'files'}, {format_size(size)}"
+    )
+
+
+def _meant(bounds: Bounds) -> str:
+    since = "the beginning" if bounds.since is None else iso(bounds.since)
+    return f"{since} to {'the end' if bounds.until is None else iso(bounds.until)}"
+
+
+def _tell_read(tally: Tally) -> None:
+    print(f"read: {tally.events:,} events; {tally.memberships:,} memberships of that time or later")
+    for reason, count in tally.refused.most_common():
+        print(f"refused: {count:,} {reason}; the first: {tally.first_refused[reason]}")
+
+
+def _line(file: FileRecord) -> str:
+    content = f"{file.memberships:,} memberships, {format_size(file.bytes)}"
+    return f"uploaded: {file.name}  {file.audience.label}  {content}"
+
+
+def _tell_forecast(forecast: Forecast) -> None:
+    for share in forecast.shares:
+        print(
+            f"would send: {share.audience.key}  {_total([share])}; {share.superseded:,} overtaken, "
+            f"{share.beyond_horizon:,} beyond the horizon"
+        )
+    beside = "never" if forecast.hours_beside is None else f"about {forecast.hours_beside:,} h"
+    print(
+        f"in all: {_total(forecast.shares)}; the quotas make of it about {forecast.hours_alone:,} h, "
+        f"{beside} while live data waits"
+    )
+    print("nothing was sent or spent")

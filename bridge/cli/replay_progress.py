@@ -1,0 +1,127 @@
+"""How far a replay is: a bar on a terminal, a line in the log every ten seconds elsewhere."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from bridge.replay.reading import Tally
+from bridge.service.replaying import Delivery
+
+log = structlog.get_logger()
+
+EVERY = 10.0
+"""Seconds between two lines in the log."""
+
+_REFRESH = 0.25
+
+
+@dataclass(kw_only=True, slots=True)
+class Shown:
+    """What the delivery's line is made of."""
+
+    delivery: Delivery | None = None
+    """The last look; None: there was none yet."""
+
+
+@contextmanager
+def reading(tally: Tally, *, shown: bool) -> Iterator[None]:
+    """Tells how much is read as long as the block runs."""
+    began = time.monotonic()
+    if not shown:
+        with _every(EVERY, lambda: log.info("replay_reading", **_rates(tally, time.monotonic() - began))):
+            yield
+        return
+    bar = Progress(
+        TextColumn("reading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:>12,.0f} events/s, left:"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    task = bar.add_task("reading", total=None, rate=0.0)
+
+    def update() -> None:
+        total = None if tally.left is None else tally.events + tally.left
+        rate = tally.events / max(_REFRESH, time.monotonic() - began)
+        bar.update(task, completed=tally.events, total=total, rate=rate)
+
+    with bar, _every(_REFRESH, update):
+        yield
+        update()
+
+
+@contextmanager
+def delivering(*, shown: bool) -> Iterator[Shown]:
+    """Tells what waits as long as the block runs."""
+    state = Shown()
+    if not shown:
+        with _every(EVERY, lambda: _log_delivery(state)):
+            yield state
+        return
+    with Live(
+        console=Console(stderr=True), get_renderable=lambda: _delivery_line(state), refresh_per_second=4
+    ):
+        yield state
+
+
+def _rates(tally: Tally, seconds: float) -> dict[str, object]:
+    rate = tally.events / max(_REFRESH, seconds)
+    return {
+        "events": tally.events,
+        "memberships": tally.memberships,
+        "events_left": tally.left,
+        "events_per_second": round(rate),
+        "seconds_left": None if tally.left is None or not rate else round(tally.left / rate),
+    }
+
+
+def _log_delivery(state: Shown) -> None:
+    delivery = state.delivery
+    if delivery is not None:
+        log.info(
+            "replay_delivering",
+            audiences_left=len(delivery.waiting),
+            memberships_left=_waiting(delivery),
+            files=len(delivery.uploaded),
+        )
+
+
+def _delivery_line(state: Shown) -> Text:
+    if state.delivery is None:
+        return Text("delivering")
+    left = len(state.delivery.waiting)
+    return Text(
+        f"delivering: {len(state.delivery.uploaded):,} files sent; at most {_waiting(state.delivery):,} "
+        f"memberships of {left:,} {'audience' if left == 1 else 'audiences'} wait for their turn"
+    )
+
+
+def _waiting(delivery: Delivery) -> int:
+    return sum(pending.memberships for pending in delivery.waiting.values())
+
+
+@contextmanager
+def _every(seconds: float, work: Callable[[], None]) -> Iterator[None]:
+    """Does the work again and again in a thread of its own, as long as the block runs."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            work()
+
+    thread = threading.Thread(target=repeat, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

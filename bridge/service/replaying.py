@@ -1,0 +1,326 @@
+"""A replay from its request to its last file (contract.md, `replay`).
+
+1. Ask what the topics hold of that time, or look at the files. Nothing is written before that is clear.
+2. Read all of it into runs of the replay's own. Stopped or killed, it goes on there.
+3. Where a bridge runs on the spool, it delivers them, and this process waits and tells. Where none runs, this
+   process delivers; and gives way as soon as one starts.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from bridge.audience.audience import Audience
+from bridge.clock import SECOND
+from bridge.config import Config
+from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.deliver.lanes import HeldReplay
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.observer import SilentObserver
+from bridge.deliver.records import AudienceState, FileRecord
+from bridge.deliver.waiting import Pending, unsent
+from bridge.errors import BridgeError, UsageError
+from bridge.ingest.registry import Registry
+from bridge.replay.archives import Archive, recognise
+from bridge.replay.material import ArchiveMaterial, Material, TopicMaterial, stream_of_archives
+from bridge.replay.plan import Plan, Planner
+from bridge.replay.reading import Reading, Tally
+from bridge.replay.request import Request
+from bridge.service.deliveries import Deliveries
+from bridge.service.opening import LEDGER, Opened, claimed, opened_beside
+from bridge.service.pressure import RELIEVED
+from bridge.service.threads import Threads
+from bridge.service.wiring import Outside
+from bridge.spool.replays import Replay, ReplayState
+from bridge.spool.spool import Spool
+
+log = structlog.get_logger()
+
+LOOK = 0.5
+"""Seconds between two looks at how far the delivery is."""
+
+
+class NoRoom(BridgeError):  # noqa: N818  # it names a state, as people say it
+    """The spool has no room for the replay beside live data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """How far a replay is delivered."""
+
+    waiting: Mapping[Audience, Pending]
+    """What is yet to be sent, by audience; upper bounds."""
+    files: tuple[FileRecord, ...]
+    """Its files so far, the oldest first."""
+
+    @property
+    def done(self) -> bool:
+        """All is delivered."""
+        return not self.waiting and not any(file.state in UNFINISHED for file in self.files)
+
+    @property
+    def uploaded(self) -> tuple[FileRecord, ...]:
+        """The files that have arrived."""
+        return tuple(file for file in self.files if file.state not in (*UNFINISHED, FileState.FAILED))
+
+
+@dataclass(kw_only=True)
+class Replaying:
+    """One replay that this process holds the lock of."""
+
+    config: Config
+    """The configuration."""
+    outside: Outside
+    """What is outside."""
+    spool: Spool
+    """Where it goes."""
+    replay: Replay
+    """Its runs."""
+    request: Request
+    """What was asked for."""
+    material: Material
+    """What is to be read."""
+    resumed: bool
+    """It goes on from an earlier call."""
+    dry: bool
+    """It is read and never delivered, and is gone at the end."""
+    tally: Tally = field(default_factory=Tally)
+    """What this call has read."""
+
+    def read(self, stop: threading.Event) -> bool:
+        """Read what is not read yet; False: stopped before the end, and to be gone on with.
+
+        Raises:
+            BridgeError: It cannot be read. Where no later call could go on, nothing of it is kept.
+        """
+        if self.replay.record.state is not ReplayState.READING:
+            return True
+        reading = Reading(
+            replay=self.replay,
+            material=self.material,
+            bounds=self.request.bounds,
+            window=self.config.window,
+            clock=self.outside.clock,
+            tally=self.tally,
+        )
+        try:
+            finished = reading.run(stop, self._see_room)
+        except BridgeError as error:
+            if isinstance(error, NoRoom) or isinstance(self.material, ArchiveMaterial):
+                self.spool.replays.remove(self.replay)
+            raise
+        if finished and not self.dry:
+            self.spool.replays.move_on(self.replay, ReplayState.READ)
+        return finished
+
+    def deliver(self, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
+        """Wait until all is delivered, and deliver where no bridge does; False: stopped before.
+
+        Args:
+            stop: Set when the process is to stop.
+            tell: Called whenever there was a look at how far it is.
+
+        Raises:
+            BridgeError: This process delivered, and could not go on.
+        """
+        while not stop.is_set():
+            with opened_beside(self.spool, self.config, self.outside.clock) as opened:
+                done = self._deliver(opened, stop, tell) if opened else self._watch(stop, tell)
+            if done:
+                return True
+        return False
+
+    def _watch(self, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
+        """One look at what the bridge does, and a pause."""
+        with Ledger.read_only(self.spool.directory / LEDGER) as ledger:
+            delivery = self._look(ledger)
+        tell(delivery)
+        if not delivery.done:
+            self.outside.clock.wait(stop, SECOND)
+        return delivery.done
+
+    def _deliver(self, opened: Opened, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
+        """Deliver what waits of the accounts, until the replay is through or somebody else is to go on."""
+        threads = Threads()
+        deliveries = Deliveries(
+            self.config, opened, self.outside, SilentObserver(), drain=threading.Event().is_set
+        )
+        delivery = self._look(opened.ledger)
+        if not delivery.done:
+            deliveries.start(threads)
+        while not (delivery.done or stop.is_set() or threads.failures or not deliveries.working):
+            threads.wait(LOOK)
+            delivery = self._look(opened.ledger)
+            tell(delivery)
+            if claimed(self.spool, self.outside.clock):
+                log.info("gives_way", replay=self.replay.id, to="a bridge that starts")
+                break
+        deliveries.stop()
+        threads.raise_first()
+        delivery = self._look(opened.ledger)
+        tell(delivery)
+        return delivery.done
+
+    def _look(self, ledger: Ledger) -> Delivery:
+        return Delivery(
+            waiting=unsent(held(self.replay), ledger.audiences()), files=ledger.of_replay(self.replay.id)
+        )
+
+    def _see_room(self) -> None:
+        usage, most = self.spool.usage(), self.config.spool.max_bytes
+        if usage >= RELIEVED * most:
+            raise NoRoom(
+                f"replay {self.request.name}: the spool {self.spool.directory} has no room for it beside "
+                f"live data; nothing was sent: raise spool.max_bytes, or replay a shorter time"
+            )
+
+
+def held(replay: Replay) -> HeldReplay:
+    """A replay as the deliver room sees it."""
+    return HeldReplay(record=replay.record, runs=replay.runs())
+
+
+@contextmanager
+def replaying(
+    config: Config,
+    outside: Outside,
+    request: Request,
+    *,
+    files: Sequence[Path],
+    dry: bool,
+    stop: threading.Event,
+) -> Iterator[Replaying]:
+    """The replay of this request: a new one, or the unfinished one of its name.
+
+    Args:
+        config: The configuration.
+        outside: What is outside.
+        request: What is asked for.
+        files: Archived files instead of topics.
+        dry: It is only to be looked at: nothing of it outlives the block.
+        stop: Set when the process is to stop.
+
+    Raises:
+        UsageError: The request cannot be met; the text says what can.
+        LockHeld: Another process has this replay.
+        BridgeError: Kafka, the registry, the spool or the ledger cannot be used.
+    """
+    archives = [recognise(path) for path in files]
+    spool = Spool.open(config.spool.directory, clock=outside.clock)
+    with ExitStack() as stack:
+        stack.enter_context(spool.lock(f"replay-{request.name}").acquire(0, outside.clock))
+        replay, asked = unfinished(spool, request.name), _asked(request, archives)
+        if replay is not None and dry:
+            spool.replays.remove(replay)  # a dry run that was killed has left it
+            replay = None
+        if replay is not None:
+            _see_same(replay, asked)
+        plan = None if archives else _plan(config, outside, request, replay)
+        material: Material
+        if plan is None:
+            stream = stream_of_archives(config, request.streams)
+            material = ArchiveMaterial.of(
+                stream, archives, spool.temporary_directory, lambda seconds: _sleep(outside, stop, seconds)
+            )
+        else:
+            registry = Registry(config.schema_registry, outside.clock) if config.schema_registry else None
+            if registry is not None:
+                stack.callback(registry.close)
+            material = TopicMaterial.of(config, plan, registry, outside.clock)
+        made = replay or _created(spool, outside, request, asked, plan)
+        if dry:
+            stack.callback(spool.replays.discard, made)
+        yield Replaying(
+            config=config,
+            outside=outside,
+            spool=spool,
+            replay=made,
+            request=request,
+            material=material,
+            resumed=replay is not None,
+            dry=dry,
+            tally=Tally(left=None if plan is None else plan.offsets),
+        )
+
+
+def unfinished(spool: Spool, name: str) -> Replay | None:
+    """The replay of this name that is not delivered; None: there is none."""
+    path = spool.directory / LEDGER
+    states: Mapping[Audience, AudienceState] = {}
+    if path.exists():
+        with Ledger.read_only(path) as ledger:
+            states = ledger.audiences()
+    for replay in spool.replays.all():
+        if replay.record.name == name:
+            reading = replay.record.state is ReplayState.READING
+            waits = replay.record.state is ReplayState.READ and bool(unsent(held(replay), states))
+            if reading or waits:
+                return replay
+    return None
+
+
+def cancel(config: Config, outside: Outside, name: str) -> Replay:
+    """No more of this replay is read or sent; what was sent stays history.
+
+    Raises:
+        UsageError: No unfinished replay has this name.
+        LockHeld: A process is at work on it.
+        BridgeError: The spool or the ledger cannot be used.
+    """
+    spool = Spool.open(config.spool.directory, clock=outside.clock)
+    with spool.lock(f"replay-{name}").acquire(0, outside.clock):
+        replay = unfinished(spool, name)
+        if replay is None:
+            raise UsageError(
+                f"--name {name}: no unfinished replay has this name; s2s-bridge status lists them"
+            )
+        if replay.record.state is ReplayState.READING:
+            spool.replays.remove(replay)
+        else:
+            spool.replays.move_on(replay, ReplayState.CANCELLED)
+        return replay
+
+
+def _asked(request: Request, archives: Sequence[Archive]) -> dict[str, object]:
+    return request.parameters() | {"files": sorted(archive.digest for archive in archives)}
+
+
+def _see_same(replay: Replay, asked: Mapping[str, object]) -> None:
+    if replay.record.parameters["asked"] != asked:
+        raise UsageError(
+            f"--name {replay.record.name}: an unfinished replay of this name was asked for otherwise: go on "
+            f"with the same options, take another --name, or end it with --cancel"
+        )
+
+
+def _plan(config: Config, outside: Outside, request: Request, replay: Replay | None) -> Plan:
+    """What to read of topics: as it was found when the replay was made."""
+    if replay is None:
+        with Planner(config, outside.topic_ids, outside.clock) as planner:
+            return planner.plan(request)
+    fields: Mapping[str, object] = replay.record.parameters["plan"]  # type: ignore[assignment]  # we wrote it
+    plan = Plan.from_json(fields)
+    if replay.record.state is ReplayState.READING:
+        with Planner(config, outside.topic_ids, outside.clock) as planner:
+            planner.check(plan)
+    return plan
+
+
+def _created(
+    spool: Spool, outside: Outside, request: Request, asked: Mapping[str, object], plan: Plan | None
+) -> Replay:
+    return spool.replays.create(
+        name=request.name,
+        now=outside.clock.now(),
+        until=request.bounds.until,
+        past_horizon=request.force or (plan is not None and plan.past_horizon),
+        parameters={"asked": asked, "plan": None if plan is None else plan.to_json()},
+    )
+
+
+def _sleep(outside: Outside, stop: threading.Event, seconds: float) -> None:
+    outside.clock.wait(stop, round(seconds * SECOND))
