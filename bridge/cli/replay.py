@@ -21,7 +21,8 @@ from bridge.observe import log
 from bridge.replay.reading import Tally
 from bridge.replay.request import Bounds, Request, checked_name, default_name, iso, parse_places
 from bridge.service.rehearsal import Forecast, Share, rehearse
-from bridge.service.replaying import Delivery, Replaying, cancel, replaying
+from bridge.service.replay_delivery import Delivery
+from bridge.service.replaying import Replaying, cancel, replaying
 from bridge.service.wiring import over_sftp
 from bridge.units import format_size
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bridge.replay.reading import Tally
-from bridge.service.replaying import Delivery
+from bridge.service.replay_delivery import Delivery
 
 log = structlog.get_logger()
 

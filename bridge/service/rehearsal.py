@@ -12,11 +12,10 @@ from bridge.config import Config, QuotaSettings
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import gather
 from bridge.deliver.lanes import Held, look
-from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences
-from bridge.service.opening import LEDGER
-from bridge.service.replaying import Replaying, held
+from bridge.service.replay_delivery import held, known_states
+from bridge.service.replaying import Replaying
 from bridge.service.wiring import placeholders
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def rehearse(replaying: Replaying) -> Forecast:
     Raises:
         BridgeError: A run or the ledger cannot be read.
     """
-    config, states = replaying.config, _states(replaying)
+    config, states = replaying.config, known_states(replaying.spool)
     own = held(replaying.replay)
     others = look(replaying.spool)
     everything = Held(runs=others.runs, replays=(*others.replays, own))
@@ -101,14 +100,6 @@ def hours(quota: QuotaSettings, shares: list[Share], *, part: float) -> int | No
     if a_day < 1:
         return None
     return max(ceil(files / an_hour), ceil(size / a_day * HOURS))
-
-
-def _states(replaying: Replaying) -> Mapping[Audience, AudienceState]:
-    path = replaying.spool.directory / LEDGER
-    if not path.exists():
-        return {}
-    with Ledger.read_only(path) as ledger:
-        return ledger.audiences()
 
 
 def _share(

@@ -2,8 +2,7 @@
 
 1. Ask what the topics hold of that time, or look at the files. Nothing is written before that is clear.
 2. Read all of it into runs of the replay's own. Stopped or killed, it goes on there.
-3. Where a bridge runs on the spool, it delivers them, and this process waits and tells. Where none runs, this
-   process delivers; and gives way as soon as one starts.
+3. Deliver them, or see them delivered: `replay_delivery`.
 """
 
 import threading
@@ -14,15 +13,9 @@ from pathlib import Path
 
 import structlog
 
-from bridge.audience.audience import Audience
 from bridge.clock import SECOND
 from bridge.config import Config
-from bridge.deliver.file_state import UNFINISHED, FileState
-from bridge.deliver.lanes import HeldReplay
-from bridge.deliver.ledger import Ledger
-from bridge.deliver.observer import SilentObserver
-from bridge.deliver.records import AudienceState, FileRecord
-from bridge.deliver.waiting import Pending, unsent
+from bridge.deliver.waiting import unsent
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.registry import Registry
 from bridge.replay.archives import Archive, recognise
@@ -30,42 +23,17 @@ from bridge.replay.material import ArchiveMaterial, Material, TopicMaterial, str
 from bridge.replay.plan import Plan, Planner
 from bridge.replay.reading import Reading, Tally
 from bridge.replay.request import Request
-from bridge.service.deliveries import Deliveries
-from bridge.service.opening import LEDGER, Opened, claimed, opened_beside
 from bridge.service.pressure import RELIEVED
-from bridge.service.threads import Threads
+from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
 from bridge.service.wiring import Outside
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
 
-LOOK = 0.5
-"""Seconds between two looks at how far the delivery is."""
-
 
 class NoRoom(BridgeError):  # noqa: N818  # it names a state, as people say it
     """The spool has no room for the replay beside live data."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
-    """How far a replay is delivered."""
-
-    waiting: Mapping[Audience, Pending]
-    """What is yet to be sent, by audience; upper bounds."""
-    files: tuple[FileRecord, ...]
-    """Its files so far, the oldest first."""
-
-    @property
-    def done(self) -> bool:
-        """All is delivered."""
-        return not self.waiting and not any(file.state in UNFINISHED for file in self.files)
-
-    @property
-    def uploaded(self) -> tuple[FileRecord, ...]:
-        """The files that have arrived."""
-        return tuple(file for file in self.files if file.state not in (*UNFINISHED, FileState.FAILED))
 
 
 @dataclass(kw_only=True)
@@ -118,57 +86,11 @@ class Replaying:
         return finished
 
     def deliver(self, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
-        """Wait until all is delivered, and deliver where no bridge does; False: stopped before.
-
-        Args:
-            stop: Set when the process is to stop.
-            tell: Called whenever there was a look at how far it is.
-
-        Raises:
-            BridgeError: This process delivered, and could not go on.
-        """
-        while not stop.is_set():
-            with opened_beside(self.spool, self.config, self.outside.clock) as opened:
-                done = self._deliver(opened, stop, tell) if opened else self._watch(stop, tell)
-            if done:
-                return True
-        return False
-
-    def _watch(self, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
-        """One look at what the bridge does, and a pause."""
-        with Ledger.read_only(self.spool.directory / LEDGER) as ledger:
-            delivery = self._look(ledger)
-        tell(delivery)
-        if not delivery.done:
-            self.outside.clock.wait(stop, SECOND)
-        return delivery.done
-
-    def _deliver(self, opened: Opened, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
-        """Deliver what waits of the accounts, until the replay is through or somebody else is to go on."""
-        threads = Threads()
-        deliveries = Deliveries(
-            self.config, opened, self.outside, SilentObserver(), drain=threading.Event().is_set
+        """Wait until all is delivered; as `ReplayDelivery.run`."""
+        delivery = ReplayDelivery(
+            config=self.config, outside=self.outside, spool=self.spool, replay=self.replay
         )
-        delivery = self._look(opened.ledger)
-        if not delivery.done:
-            deliveries.start(threads)
-        while not (delivery.done or stop.is_set() or threads.failures or not deliveries.working):
-            threads.wait(LOOK)
-            delivery = self._look(opened.ledger)
-            tell(delivery)
-            if claimed(self.spool, self.outside.clock):
-                log.info("gives_way", replay=self.replay.id, to="a bridge that starts")
-                break
-        deliveries.stop()
-        threads.raise_first()
-        delivery = self._look(opened.ledger)
-        tell(delivery)
-        return delivery.done
-
-    def _look(self, ledger: Ledger) -> Delivery:
-        return Delivery(
-            waiting=unsent(held(self.replay), ledger.audiences()), files=ledger.of_replay(self.replay.id)
-        )
+        return delivery.run(stop, tell)
 
     def _see_room(self) -> None:
         usage, most = self.spool.usage(), self.config.spool.max_bytes
@@ -177,11 +99,6 @@ class Replaying:
                 f"replay {self.request.name}: the spool {self.spool.directory} has no room for it beside "
                 f"live data; nothing was sent: raise spool.max_bytes, or replay a shorter time"
             )
-
-
-def held(replay: Replay) -> HeldReplay:
-    """A replay as the deliver room sees it."""
-    return HeldReplay(record=replay.record, runs=replay.runs())
 
 
 @contextmanager
@@ -249,11 +166,7 @@ def replaying(
 
 def unfinished(spool: Spool, name: str) -> Replay | None:
     """The replay of this name that is not delivered; None: there is none."""
-    path = spool.directory / LEDGER
-    states: Mapping[Audience, AudienceState] = {}
-    if path.exists():
-        with Ledger.read_only(path) as ledger:
-            states = ledger.audiences()
+    states = known_states(spool)
     for replay in spool.replays.all():
         if replay.record.name == name:
             reading = replay.record.state is ReplayState.READING
