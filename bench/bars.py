@@ -12,6 +12,7 @@ PEERS = {"kcat": 1.0, "kcat-large": 0.5, "obvious": 7.0}  # end to end, the brid
 INGEST_RATE = 350_000  # events a second
 INGEST_SHARE = 0.45  # of what reading alone does
 PEAK = 800e6  # bytes
+REPLAY = 0.8  # of the bridge's rate end to end
 FALL = 0.2  # of a rate along a row of the growth bench
 
 
@@ -21,6 +22,7 @@ def beside_peers(rounds: Sequence[Round]) -> list[Bar]:
     if "bridge" not in ran:
         return []
     found = [_at_least(rounds, peer, goal) for peer, goal in PEERS.items() if peer in ran]
+    found += [_replay(rounds, one) for one in ("replay", "replay-history") if one in ran]
     return [*found, _ingest(rounds), _peak(rounds)]
 
 
@@ -31,6 +33,16 @@ def _at_least(rounds: Sequence[Round], peer: str, goal: float) -> Bar:
         goal=f"at least {goal}",
         measured=f"{measured:.2f}",
         met=measured >= goal,
+    )
+
+
+def _replay(rounds: Sequence[Round], program: str) -> Bar:
+    measured = median(one[program].rate / one["bridge"].rate for one in rounds)
+    return Bar(
+        name=f"{rounds[0][program].name} / run",
+        goal=f"at least {REPLAY}",
+        measured=f"{measured:.2f}",
+        met=measured >= REPLAY,
     )
 
 
@@ -47,7 +59,8 @@ def _ingest(rounds: Sequence[Round]) -> Bar:
 
 
 def _peak(rounds: Sequence[Round]) -> Bar:
-    """The highest of all rounds."""
-    peak = max(one["bridge"].usage.peak for one in rounds)
+    """The highest of all rounds, of replays too."""
+    own = ("bridge", "replay", "replay-history")
+    peak = max(one[program].usage.peak for one in rounds for program in own if program in one)
     goal, measured = f"below {PEAK / 1e6:.0f} MB", f"{peak / 1e6:.0f} MB"
     return Bar(name="peak memory", goal=goal, measured=measured, met=peak < PEAK)

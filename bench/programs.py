@@ -7,16 +7,16 @@ rename of its last file on the server; that of its ingest alone to the last `run
 import json
 import shutil
 import sys
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from bench import child
 from bench.measure import run
 from bench.produce import SCHEMA, TOPIC
+from bench.replaying import replay
 from bench.result import Load, Result
 from bench.scene import configuration, server, temporary
+from bench.watching import Watch
 from tests.parts.kafka import Kafka
 from tests.parts.waiting import free_port
 
@@ -52,22 +52,6 @@ def obvious(kafka: Kafka, load: Load, name: str) -> Result:
 def _script(module: str, kafka: Kafka, load: Load) -> list[str]:
     load_arguments = [kafka.bootstrap, TOPIC, str(load.partitions), str(load.events)]
     return [sys.executable, "-m", module, *load_arguments]
-
-
-@dataclass
-class Watch:
-    """Sees from outside when the bridge is ready and when its files land, in seconds since its start."""
-
-    address: str
-    root: Path
-    ready: float | None = None
-    landed: dict[str, float] = field(default_factory=dict)
-
-    def __call__(self, now: float) -> None:
-        if self.ready is None and child.page(self.address, "/readyz") is not None:
-            self.ready = now
-        for path in self.root.glob("*.log.gz"):
-            self.landed.setdefault(path.name, now)
 
 
 def bridge(kafka: Kafka, load: Load, **changes: dict[str, object]) -> Result:
@@ -108,4 +92,6 @@ PROGRAMS = {
     "bare-no-gc": partial(bare, name="consume() alone, gc off", options=("--no-gc",)),
     "obvious": partial(obvious, name="the obvious program"),
     "bridge": bridge,
+    "replay": partial(replay, name="s2s-bridge replay"),
+    "replay-history": partial(replay, name="s2s-bridge replay, 10 M delivered before", history=10_000_000),
 }

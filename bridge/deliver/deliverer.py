@@ -126,6 +126,7 @@ class Deliverer:
         held = look(parts.spool)
         states = parts.ledger.audiences(self._name)
         waiting = self._waiting(held, states, now)
+        self._uploads.discard_cancelled(held.cancelled)
         unfinished = self._uploads.unfinished(now)
         rooms = self._rooms(now, waiting, unfinished)
         if drain and not (live_waits(waiting, unfinished) or self._held_back(now)):

@@ -71,6 +71,11 @@ class Held:
     """The replays that are read, the oldest first; cancelled ones for what was delivered of them."""
 
     @property
+    def cancelled(self) -> frozenset[str]:
+        """Ids of the replays of which no more is to be delivered."""
+        return frozenset(one.record.id for one in self.replays if one.record.state is ReplayState.CANCELLED)
+
+    @property
     def due_replays(self) -> tuple[HeldReplay, ...]:
         """The replays that may be delivered."""
         return tuple(one for one in self.replays if one.record.state is ReplayState.READ)

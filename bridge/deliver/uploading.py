@@ -6,7 +6,7 @@ every file alike; that costs nothing, so it is tried again soon.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -69,11 +69,19 @@ class Uploads:
 
     def discard_unbegun(self, audience: Audience) -> None:
         """A file of the audience that was built and not begun makes way for a newer one."""
+        self._discard(lambda file: file.audience == audience, "newer memberships go first")
+
+    def discard_cancelled(self, replays: frozenset[str]) -> None:
+        """Files of these replays that were built and not begun go."""
+        if replays:
+            self._discard(lambda file: file.replay in replays, "its replay was cancelled")
+
+    def _discard(self, chosen: Callable[[FileRecord], bool], reason: str) -> None:
         for tried in self._ledger.unfinished(self._account.name):
-            if tried.file.audience == audience and tried.file.state is FileState.BUILT:
+            if tried.file.state is FileState.BUILT and chosen(tried.file):
                 self._ledger.discard(tried.file.name)
                 Path(tried.file.path).unlink(missing_ok=True)
-                log.info("file_discarded", file=tried.file.name, reason="newer memberships go first")
+                log.info("file_discarded", file=tried.file.name, reason=reason)
 
     def upload(self, name: str) -> None:
         """One attempt to upload a file that is built.

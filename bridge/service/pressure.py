@@ -10,6 +10,12 @@ CROWDED = 0.9
 RELIEVED = 0.8
 """History is given up until the spool is down to this part."""
 
+REPLAYS = 0.5
+"""No more than this part of `spool.max_bytes` is for replays."""
+
+FULL = 0.95
+"""From this part of `spool.max_bytes` on replays take nothing more, though history makes way for them."""
+
 SMALL_FILE = 0.025
 """A file of this part of `spool.max_bytes` may be built however full the spool is."""
 
@@ -52,6 +58,11 @@ def file_room(usage: int, max_bytes: int) -> int:
     to the others; and never less than a small part, or a full spool could not drain.
     """
     return max(int(SMALL_FILE * max_bytes), (max_bytes - usage) // 2)
+
+
+def room_for_replays(replays: int, usage: int, max_bytes: int) -> bool:
+    """Whether replays, which take so many bytes of what is used, may take more beside live data."""
+    return replays < REPLAYS * max_bytes and usage < FULL * max_bytes
 
 
 def crowded(usage: int, max_bytes: int) -> bool:

@@ -84,12 +84,15 @@ class ReplayDelivery:
 
     def _watch(self, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
         """One look at what the bridge does, and a pause."""
-        with Ledger.read_only(self.spool.directory / LEDGER) as ledger:
-            delivery = self._look(ledger)
-        tell(delivery)
-        if not delivery.done:
-            self.outside.clock.wait(stop, SECOND)
-        return delivery.done
+        path = self.spool.directory / LEDGER
+        if path.exists():  # a bridge that is just starting makes it
+            with Ledger.read_only(path) as ledger:
+                delivery = self._look(ledger)
+            tell(delivery)
+            if delivery.done:
+                return True
+        self.outside.clock.wait(stop, SECOND)
+        return False
 
     def _deliver(self, opened: Opened, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
         """Deliver what waits of the accounts, until the replay is through or somebody else is to go on."""

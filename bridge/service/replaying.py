@@ -23,7 +23,7 @@ from bridge.replay.material import ArchiveMaterial, Material, TopicMaterial, str
 from bridge.replay.plan import Plan, Planner
 from bridge.replay.reading import Reading, Tally
 from bridge.replay.request import Request
-from bridge.service.pressure import RELIEVED
+from bridge.service.pressure import room_for_replays
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
 from bridge.service.wiring import Outside
 from bridge.spool.replays import Replay, ReplayState
@@ -75,6 +75,7 @@ class Replaying:
             clock=self.outside.clock,
             tally=self.tally,
         )
+        log.info("replay_begun", replay=self.replay.id, events_left=self.tally.left, goes_on=self.resumed)
         try:
             finished = reading.run(stop, self._see_room)
         except BridgeError as error:
@@ -93,8 +94,8 @@ class Replaying:
         return delivery.run(stop, tell)
 
     def _see_room(self) -> None:
-        usage, most = self.spool.usage(), self.config.spool.max_bytes
-        if usage >= RELIEVED * most:
+        most = self.config.spool.max_bytes
+        if not room_for_replays(self.spool.replays.usage(), self.spool.usage(), most):
             raise NoRoom(
                 f"replay {self.request.name}: the spool {self.spool.directory} has no room for it beside "
                 f"live data; nothing was sent: raise spool.max_bytes, or replay a shorter time"

@@ -204,3 +204,14 @@ def _new_file(disk: Disk, folder: Path) -> tuple[Path, int]:
         if os.fstat(descriptor).st_nlink:
             return path, descriptor
         disk.close(descriptor)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files below `folder`; one that goes meanwhile counts nothing."""
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                inside = entry.is_dir(follow_symlinks=False)
+                total += size_of(Path(entry)) if inside else entry.stat(follow_symlinks=False).st_size
+    return total

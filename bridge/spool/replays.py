@@ -19,7 +19,7 @@ import structlog
 
 from bridge.audience.audience import Audience
 from bridge.errors import BridgeError
-from bridge.spool.disk import fatal, refusals, write_durably
+from bridge.spool.disk import fatal, refusals, size_of, write_durably
 from bridge.spool.folder import RunFolder
 from bridge.spool.footer import Position, PositionKey, newest
 from bridge.spool.run import Run
@@ -214,6 +214,10 @@ class Replays:
             else:
                 for path in RunFolder(directory).leftovers():
                     self._tools.unlink(path)
+
+    def usage(self) -> int:
+        """Bytes of all replays."""
+        return size_of(self._directory)
 
     def highest(self) -> int:
         """The largest run number in any replay; 0 without one."""

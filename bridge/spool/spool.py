@@ -10,7 +10,6 @@ Data and offsets become durable in one step, the rename of a run (design.md, The
 threads and processes may seal and read; who merges, rewrites, retires or cleans up holds the lock `ingest`.
 """
 
-import contextlib
 import fcntl
 import os
 import uuid
@@ -23,7 +22,7 @@ import structlog
 
 from bridge.clock import MINUTE, Clock
 from bridge.errors import BridgeError
-from bridge.spool.disk import Disk, refusals, write_durably
+from bridge.spool.disk import Disk, refusals, size_of, write_durably
 from bridge.spool.footer import Position, PositionKey, newest
 from bridge.spool.locks import Lock
 from bridge.spool.numbers import Numbers
@@ -116,7 +115,7 @@ class Spool(RunStore):
 
     def usage(self) -> int:
         """Bytes of runs, built files, dead letters and what is in the making."""
-        return sum(_size(self.directory / name) for name in _COUNTED)
+        return sum(size_of(self.directory / name) for name in _COUNTED)
 
     def clean_up(self) -> None:
         """Removes what a process that died left behind: files in the making, and runs merged into another.
@@ -194,14 +193,3 @@ def _read_id(path: Path) -> str:
     if stored.format != FORMAT:
         raise BridgeError(f"{path}: layout {stored.format} is not {FORMAT}: use the version that made it")
     return stored.id
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files below `folder`; one that goes meanwhile counts nothing."""
-    total = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):
-                inside = entry.is_dir(follow_symlinks=False)
-                total += _size(Path(entry)) if inside else entry.stat(follow_symlinks=False).st_size
-    return total

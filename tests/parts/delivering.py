@@ -14,6 +14,7 @@ from bridge.deliver.folder import FolderRemote
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import SilentObserver
 from bridge.deliver.remote import Outcome, Reason, UploadFailed, UploadStage
+from bridge.spool.disk import Disk
 from bridge.spool.spool import Spool
 from tests.parts import oracle
 from tests.parts.audiences import DISPLAY
@@ -106,8 +107,12 @@ class Write:
 class Site:
     """An account `a`, its deliverer and all that it needs; `give` events, then `deliver` or `step`."""
 
-    def __init__(self, directory: Path, *, max_age: int = MINUTE, **quota: object) -> None:
+    def __init__(
+        self, directory: Path, *, max_age: int = MINUTE, disk: Disk | None = None, **quota: object
+    ) -> None:
         self.directory = directory
+        self.room = 10**12
+        """Bytes that a built file may have."""
         self.clock = HandClock(START)
         self.account = Account(
             name="a",
@@ -117,7 +122,7 @@ class Site:
             quota=quota,
         )
         self.roll = RollSettings(max_age=max_age)
-        self.spool = Spool.open(directory / "spool", clock=self.clock)
+        self.spool = Spool.open(directory / "spool", clock=self.clock, disk=disk)
         self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
         (directory / "remote").mkdir()
         self.remote = WeakRemote(directory / "remote", self.clock)
@@ -203,7 +208,7 @@ class Site:
                 placeholders={},
                 fallback_placeholder=oracle.PLACEHOLDER,
                 historical_after={},
-                file_room=lambda: 10**12,
+                file_room=lambda: self.room,
                 drain=lambda: self.draining,
             )
         )

@@ -1,0 +1,206 @@
+"""Live events and replays, interleaved in any way, end in last-write-wins (design.md, invariant 1)."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.clock import HOUR
+from bridge.deliver.lanes import look
+from bridge.deliver.records import AudienceState
+from bridge.deliver.schedule import Deliver
+from bridge.deliver.waiting import pending, unsent
+from bridge.replay.request import Bounds
+from bridge.spool.disk import Disk
+from bridge.spool.replays import ReplayState
+from tests.parts import oracle
+from tests.parts.audiences import DISPLAY, frame
+from tests.parts.delivering import EVENT_TIME, Site, user_id
+
+PARTITIONS = 3
+SECONDS = 14
+"""Event times are so many different seconds: ties, and late events, are frequent."""
+
+EXAMPLES = int(os.environ.get("EX", "100"))
+
+SHARED_MEMORY = Path("/dev/shm")
+
+topic_events = st.tuples(
+    st.integers(0, PARTITIONS - 1),
+    st.integers(1, 3),  # user
+    st.integers(0, SECONDS),  # event time
+    st.sampled_from([False, False, False, True]),  # remove_all
+    st.dictionaries(st.integers(1, 3), st.sampled_from([0, 0, -1, 1_400_000_000]), max_size=2),
+).filter(lambda event: event[3] or event[4])
+bounds = st.tuples(st.integers(0, SECONDS), st.integers(0, SECONDS)).map(sorted)
+commands = st.one_of(
+    st.tuples(st.just("produce"), st.lists(topic_events, min_size=1, max_size=4)),
+    st.tuples(st.just("produce"), st.lists(topic_events, min_size=1, max_size=4)),
+    st.tuples(st.just("seal"), st.tuples(*[st.integers(0, 4)] * PARTITIONS)),
+    st.tuples(st.just("rewind"), st.tuples(*[st.integers(0, 2)] * PARTITIONS)),
+    st.tuples(st.just("replay"), bounds, st.integers(1, 3), st.booleans()),
+    st.tuples(st.just("live"), st.sampled_from([320, 10_000])),
+    st.tuples(st.just("replays"), st.sampled_from([320, 10_000])),
+    st.just(("merge",)),
+    st.just(("ahead",)),
+    st.just(("restart",)),
+)
+
+
+class QuickDisk(Disk):
+    """Nothing is synced: no power is cut here."""
+
+    def fsync(self, descriptor):
+        """Nothing."""
+
+    def fsync_folder(self, folder):
+        """Nothing."""
+
+
+class World:
+    """A topic, a live bridge that reads it, and replays."""
+
+    def __init__(self, directory):
+        self.site = Site(directory, max_age=HOUR, disk=QuickDisk(), files_per_hour=100_000, guard=0)
+        self.topic = [[] for _ in range(PARTITIONS)]
+        self.read = [0] * PARTITIONS
+
+    def run(self, plan):
+        """Carry out the commands; then all is read, and all is delivered."""
+        for name, *arguments in plan:
+            getattr(self, name)(*arguments)
+            self.see()
+        self.seal([10**6] * PARTITIONS)
+        for _ in range(200):
+            waits = self.waits()
+            if waits == (False, False):
+                break
+            self.live(10_000)
+            self.replays(10_000)
+            self.see()
+        assert self.waits() == (False, False)
+        self.see()
+
+    def see(self):
+        """Once all that was produced is read and delivered live, the state is right, whatever replays do."""
+        everything = self.read == [len(events) for events in self.topic]
+        if everything and not self.waits()[0]:
+            truth = oracle.last_write_wins([event for events in self.topic for event in events])
+            assert oracle.same(self.site.state(), truth) == []
+
+    def waits(self):
+        """Whether live data waits, and whether a replay does."""
+        states, held = self.site.ledger.audiences(), look(self.site.spool)
+        live = pending(DISPLAY, states.get(DISPLAY, AudienceState()), held.runs)
+        return live is not None, any(unsent(one, states) for one in held.due_replays)
+
+    def produce(self, events):
+        for partition, user, second, remove_all, segments in events:
+            own = self.topic[partition]
+            elements = [{"segment_id": segment, "timestamp": at} for segment, at in segments.items()]
+            own.append(
+                {
+                    "user": user,
+                    "user_id": user_id(user),
+                    "remove_all": remove_all,
+                    "segments": elements,
+                    "event_time": EVENT_TIME + second * 1000,
+                    "topic": "t",
+                    "partition": partition,
+                    "offset": len(own),
+                }
+            )
+
+    def seal(self, counts):
+        """The live bridge reads so many further events of each partition, as one window."""
+        events = []
+        for partition, count in enumerate(counts):
+            start = self.read[partition]
+            events += self.topic[partition][start : start + count]
+            self.read[partition] = min(len(self.topic[partition]), start + count)
+        self._seal(self.site.spool, events, lambda rows: rows)
+
+    def rewind(self, counts):
+        """An operator sets the group's offsets back: events are read again."""
+        self.read = [max(0, at - back) for at, back in zip(self.read, counts, strict=True)]
+
+    def replay(self, seconds, windows, interrupted):
+        """All that the topic holds now of that time is read, in some windows; perhaps in two goes."""
+        since, until = (EVENT_TIME + second * 1000 for second in seconds)
+        if since == until:
+            return
+        made = self.site.spool.replays.create(
+            name="r", now=self.site.clock.now(), until=until, past_horizon=True, parameters={}
+        )
+        revise = Bounds(since=since, until=until).revise
+        everything = [event for events in self.topic for event in events]
+        for window in range(windows):
+            self._seal(made.store, everything[window::windows], revise)
+            if interrupted:
+                self.restart()
+                (made,) = [one for one in self.site.spool.replays.all() if one.id == made.id]
+                self._seal(made.store, everything[window::windows][:1], revise)  # read twice: harmless
+        self.site.spool.replays.move_on(made, ReplayState.READ)
+
+    def live(self, room):
+        """One step in which live data is due."""
+        self.site.draining, self.site.room = True, room
+        self._step()
+        self.site.draining = False
+
+    def replays(self, room):
+        """One step in which live data is not due."""
+        self.site.room = room
+        self._step()
+
+    def ahead(self):
+        """Removals alone, as when the day's bytes are spent."""
+        if self.waits()[0] and not self.site.ledger.unfinished("a"):
+            decision = Deliver(audience=DISPLAY, max_bytes=10_000, removals_only=True, replay="")
+            state = self.site.ledger.audience(DISPLAY)
+            self.site.deliverer._deliver(decision, state, look(self.site.spool))
+
+    def merge(self):
+        spool = self.site.spool
+        for store in (spool, *(one.store for one in spool.replays.all())):
+            if len(store.runs()) > 1:
+                store.merge(store.runs()[-3:])
+
+    def restart(self):
+        self.site.restart()
+
+    def _step(self):
+        self.site.deliverer._set_back.clear()
+        self.site.deliverer.step()
+
+    def _seal(self, store, events, revise):
+        rows = [row for event in events for row in _rows(event)]
+        now = self.site.clock.now()
+        shards = {DISPLAY: revise(frame(DISPLAY, rows))}
+        store.seal(shards=shards, oldest_read_at={DISPLAY: now}, positions=(), now=now)
+
+
+def _rows(event):
+    """The event's rows, as the window holds them."""
+    place = (event["event_time"], 1 << 63, event["partition"], event["offset"])
+    emptied = [(event["user"], 0, -1, *place)] if event["remove_all"] else []
+    segments = [(event["user"], each["segment_id"], each["timestamp"], *place) for each in event["segments"]]
+    return emptied + segments
+
+
+def _directory():
+    return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(st.lists(commands, min_size=3, max_size=14))
+def test_any_interleaving_of_live_events_and_replays_converges(plan):
+    """Late and repeated events, ties, remove_alls, replays of any time; in parts, with merges and restarts.
+
+    And more: whenever live data is all delivered, the state is right however much of a replay is.
+    """
+    with structlog.testing.capture_logs(), _directory() as directory:
+        World(Path(directory)).run(plan)
