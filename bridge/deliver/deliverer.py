@@ -4,6 +4,7 @@ One thread an account, so one delivery at a time. It looks again when the decisi
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -150,16 +151,13 @@ class Deliverer:
                 waits = pending(audience, states.get(audience, AudienceState()), held.runs)
                 if waits is not None:
                     found[audience] = waits
-        self._tell(found, now)
+        replays = list(replays_waiting(held, states, self._name))
+        self._tell(found, replays, now)
         live = [
             as_waiting(audience, waits, states.get(audience, AudienceState()))
             for audience, waits in found.items()
         ]
-        return [
-            one
-            for one in (*live, *replays_waiting(held, states, self._name))
-            if self._set_back.get((one.audience, one.replay), 0) <= now
-        ]
+        return [one for one in (*live, *replays) if self._set_back.get((one.audience, one.replay), 0) <= now]
 
     def _held_back(self, now: int) -> bool:
         """Live data waits that could not be built; it is not among what may go now."""
@@ -312,10 +310,15 @@ class Deliverer:
             self._parts.observer.beyond_horizon(label, len(built.beyond_horizon))
             log.warning("beyond_horizon", audience=label, memberships=len(built.beyond_horizon), run=run)
 
-    def _tell(self, found: Mapping[Audience, Pending], now: int) -> None:
+    def _tell(self, found: Mapping[Audience, Pending], replays: Iterable[Waiting], now: int) -> None:
+        replayed = Counter[Audience]()
+        for one in replays:
+            replayed[one.audience] += one.memberships
+        for audience in self._told | replayed.keys():
+            self._parts.observer.replay_pending(self._name, audience.label, replayed[audience])
         for audience in self._told - found.keys():
             self._parts.observer.pending(self._name, audience.label, 0, 0)
         for audience, waits in found.items():
             age = max(0, now - waits.oldest_read_at) / SECOND
             self._parts.observer.pending(self._name, audience.label, waits.memberships, age)
-        self._told = set(found)
+        self._told = {*found, *replayed}

@@ -22,6 +22,10 @@ class DeliverObserver(Protocol):
         """What waits of an audience (its label), and the age of the oldest of it; zeros: nothing waits."""
         ...
 
+    def replay_pending(self, account: str, audience: str, memberships: int) -> None:
+        """What waits of an audience's replays, at most; zero: nothing waits."""
+        ...
+
     def superseded(self, audience: str, memberships: int) -> None:
         """Memberships left out of a delivery, as something newer was delivered."""
         ...
@@ -48,6 +52,9 @@ class SilentObserver:
         """Nothing happens."""
 
     def pending(self, account: str, audience: str, memberships: int, oldest_seconds: float) -> None:
+        """Nothing happens."""
+
+    def replay_pending(self, account: str, audience: str, memberships: int) -> None:
         """Nothing happens."""
 
     def superseded(self, audience: str, memberships: int) -> None:

@@ -69,6 +69,9 @@ class DeliverMetrics:
         where = ("account", "audience")
         self._pending = _gauge(registry, "pending_memberships", "Memberships waiting for delivery", *where)
         self._oldest = _gauge(registry, "oldest_pending_seconds", "Age of the oldest of them", *where)
+        self._replays = _gauge(
+            registry, "replay_pending_memberships", "Replayed ones waiting for delivery, at most", *where
+        )
         self._superseded = _counter(
             registry, "memberships_superseded", "Left out, as something newer was delivered", "audience"
         )
@@ -103,6 +106,10 @@ class DeliverMetrics:
         """What waits of an audience."""
         self._pending.labels(account, audience).set(memberships)
         self._oldest.labels(account, audience).set(oldest_seconds)
+
+    def replay_pending(self, account: str, audience: str, memberships: int) -> None:
+        """What waits of an audience's replays."""
+        self._replays.labels(account, audience).set(memberships)
 
     def superseded(self, audience: str, memberships: int) -> None:
         """Rows left out, as something newer was delivered."""

@@ -24,7 +24,7 @@ SMALLEST = 1 << 20
 """Runs below this many bytes count as this large: their cost is being a file, not their bytes."""
 
 MOST_RUNS = 128
-"""Above so many runs the cheapest neighbours are merged whatever their sizes: descriptors are bounded."""
+"""Above so many runs neighbours are merged whatever speaks against it: descriptors are bounded."""
 
 SPANS = 8
 """A merged run spans at most this part of the retention, or history would go in too large pieces."""
@@ -112,25 +112,24 @@ def plan_merge(
         settled_after: Only runs sealed longer ago than this, ms, are merged. At least `roll.max_age`: a
             merged run's oldest_read_at is that of all its rows, and would make a younger audience due early.
         retention: How long history is kept, ms.
-        frontiers: The runs up to which any audience is delivered. Neighbours on both sides of one are merged
-            only where there are too many runs: what waits in them could only be counted roughly.
+        frontiers: The runs up to which any audience is delivered. Neighbours on both sides of one are left
+            apart: what waits in them could only be counted roughly.
+
+    Above `MOST_RUNS` these are let go one after the other, until there is something to merge: age and
+    frontiers, then like size, then the span. A run every few seconds would else be hundreds of them before
+    the first has settled.
     """
-    windows = [
+    windows = [runs[at : at + FAN_IN] for at in range(len(runs) - FAN_IN + 1)]
+    near = [window for window in windows if _span(window) <= retention // SPANS]
+    alike = [window for window in near if _cost(window) >= GROWTH * max(run.cost for run in window)]
+    quiet = [
         window
-        for window in (runs[at : at + FAN_IN] for at in range(len(runs) - FAN_IN + 1))
+        for window in alike
         if all(now - run.sealed_at > settled_after for run in window)
-        and max(run.sealed_at for run in window) - min(run.oldest_sealed_at for run in window)
-        <= retention // SPANS
-    ]
-    alike = [
-        window
-        for window in windows
-        if _cost(window) >= GROWTH * max(run.cost for run in window)
         and not any(window[0].low <= frontier < window[-1].number for frontier in frontiers)
     ]
-    if not alike and len(runs) > MOST_RUNS:
-        alike = windows
-    cheapest = min(alike, key=_cost, default=None)
+    ladder = [quiet] if len(runs) <= MOST_RUNS else [quiet, alike, near, windows]
+    cheapest = min(next(filter(None, ladder), []), key=_cost, default=None)
     return None if cheapest is None else tuple(run.number for run in cheapest)
 
 
@@ -141,6 +140,7 @@ def plan_retirement(
     now: int,
     retention: int,
     over_bytes: int,
+    kept_since: int | None = None,
 ) -> Retirement:
     """What to let go: delivered audiences of runs older than the retention; then, oldest first, to make room.
 
@@ -153,12 +153,15 @@ def plan_retirement(
         now: Epoch ms.
         retention: How long history is kept, ms, from the seal.
         over_bytes: How much the spool is above its `max_bytes`; 0 or less: not at all.
+        kept_since: Runs sealed from this instant on (epoch ms) stay: a replay that waits is judged by what
+            came after it had read. None: no replay waits.
     """
     taken = newest(position for run in runs for position in run.positions)
     decisions: list[Retire | Rewrite] = []
     horizons: dict[Audience, int] = {}
-    expired = [run for run in runs if now - run.sealed_at > retention]
-    younger = [run for run in runs if now - run.sealed_at <= retention]
+    earlier = [run for run in runs if kept_since is None or run.sealed_at < kept_since]
+    expired = [run for run in earlier if now - run.sealed_at > retention]
+    younger = [run for run in earlier if now - run.sealed_at <= retention]
     missing = over_bytes
     for run in [*expired, *younger]:
         if missing <= 0 and now - run.sealed_at <= retention:
@@ -183,6 +186,13 @@ def _decision(run: RunSummary, drop: frozenset[Audience], *, witness: bool) -> R
     if len(drop) == len(run.audiences) and not witness:
         return Retire(run.number)
     return Rewrite(run.number, drop) if drop else None
+
+
+def _span(runs: Sequence[RunSummary]) -> int:
+    """From the oldest seal to the newest, ms; 0 of runs that are empty: they are no history."""
+    if not any(run.audiences for run in runs):
+        return 0
+    return max(run.sealed_at for run in runs) - min(run.oldest_sealed_at for run in runs)
 
 
 def _cost(runs: Sequence[RunSummary]) -> int:
