@@ -48,11 +48,14 @@ class _Shelf:
         self._lane = lane
         self._readers = [Reader(run, audience) for run in holding(audience, lane).runs]
 
-    def pending(self, users: UserRange) -> pl.DataFrame:
-        """What is not delivered, those rows too that only decide."""
+    def pending(self, users: UserRange) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """What is not delivered: the rows that are to be sent, and those that only decide."""
         delivered = self._lane.frontier.at(users.start)
         rows = self._read([one for one in self._readers if one.run.number > delivered], users, None)
-        return rows.filter(pl.col("run") > delivered)
+        rows = rows.filter(pl.col("run") > delivered)
+        if self._lane.until is None:
+            return rows, rows.clear()
+        return rows.filter(sent(self._lane)), rows.filter(~sent(self._lane))
 
     def delivered(self, users: UserRange, since: int) -> pl.DataFrame:
         """What was delivered; blocks that end before `since` (epoch ms) are left out."""
@@ -134,8 +137,8 @@ def _sent(view: View, user: str, *, removals_only: bool) -> int:
 def _gather_range(
     audience: Audience, view: View, own: _Shelf, history: Sequence[_Shelf], users: UserRange
 ) -> Gathered:
-    rows = own.pending(users)
-    pending, deciding = latest(audience, rows.filter(sent(view.own))), rows.filter(~sent(view.own))
+    rows, deciding = own.pending(users)
+    pending = latest(audience, rows)
     newest: int | None = pending["event_time"].max()  # type: ignore[assignment]  # a column of Int64
     judged = _judged(audience, view, pending, deciding)
     if judged.is_empty():

@@ -27,6 +27,7 @@ from bridge.audience.header import Header
 from bridge.clock import DAY
 from bridge.deliver.build import Recipe, build
 from bridge.deliver.gathering import Gathered, gather
+from bridge.deliver.lanes import look
 from bridge.deliver.records import AudienceState
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.dead_letters import FolderDeadLetters
@@ -175,8 +176,8 @@ class Bench:
         collector = Collector(parts)
         collector._take(self._batch)
         collector._sealing.finish(collector._window)
-        runs = parts.spool.runs()
-        (audience,) = runs[0].audiences
+        (audience,) = parts.spool.runs()[0].audiences
+        view = look(parts.spool).view(AudienceState(), "")
         recipe = Recipe(
             audience=audience,
             placeholder="9999999",
@@ -185,7 +186,7 @@ class Bench:
             max_bytes=30_000_000,
             removals_only=False,
         )
-        return lambda: build(recipe, way(gather(audience, AudienceState(), runs, "")), lambda: HEADER)
+        return lambda: build(recipe, way(gather(audience, view, "")), lambda: HEADER)
 
     def _parts(self) -> CollectorParts:
         """Those of a collector with a new spool: what a seal takes depends on the runs that are there."""
