@@ -89,9 +89,8 @@ def recognise(path: Path) -> Archive:
         BridgeError: It is in gzip that is damaged at its beginning.
     """
     try:
-        if not stat.S_ISREG(
-            path.stat().st_mode
-        ):  # a pipe cannot be read twice; opening one may wait for ever
+        # a pipe cannot be read twice, and opening one may wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):
             raise _no_archive(path, "it is no regular file")
         with path.open("rb") as file:
             packed = file.read(len(_GZIP)) == _GZIP

@@ -1,6 +1,7 @@
 """The deliverer alone: what it does with the quota, with failures, and with what it cannot judge."""
 
 import random
+import uuid
 from dataclasses import replace
 from itertools import pairwise
 
@@ -230,10 +231,15 @@ def test_stamps_never_repeat(tmp_path):
 
 
 def beyond(site):
-    """User and segment of the rows set aside, in order."""
+    """User and segment of the events set aside, in order."""
     folder = site.directory / "spool" / "beyond-horizon"
     found = [pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
-    return sorted(row for frame in found for row in frame.select("lo", "segment").rows())
+    return sorted(
+        (uuid.UUID(event["user_id"]).int & 2**64 - 1, element["segment_id"])
+        for frame in found
+        for event in frame.to_dicts()
+        for element in event["segments"]
+    )
 
 
 def test_adds_beyond_the_horizon_are_set_aside(tmp_path):

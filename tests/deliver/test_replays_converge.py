@@ -45,11 +45,12 @@ commands = st.one_of(
     st.tuples(st.just("replay"), bounds, st.integers(1, 3), st.booleans()),
     st.tuples(st.just("live"), st.sampled_from([320, 10_000])),
     st.tuples(st.just("replays"), st.sampled_from([320, 10_000])),
+    st.just(("catch_up",)),
     st.just(("merge",)),
     st.just(("ahead",)),
     st.just(("restart",)),
 )
-with_retirement = st.one_of(commands, commands, st.just(("live", 10_000)), st.just(("retire",)))
+with_retirement = st.one_of(commands, commands, st.just(("catch_up",)), st.just(("retire",)))
 
 
 class QuickDisk(Disk):
@@ -71,6 +72,9 @@ class World:
         self.read = [0] * PARTITIONS
         self.exact = True
         """Nothing was retired."""
+        self.live_runs = {}
+        self.replay_runs = {}
+        """Events by run; of replays, those that are to be sent, by replay and run."""
 
     def run(self, plan):
         """Carry out the commands; then all is read, and all is delivered."""
@@ -97,6 +101,8 @@ class World:
 
         Where history was retired, something may be missing, but nothing is there that is not to be there.
         """
+        if self.exact:
+            self.see_nothing_undone()
         everything = self.read == [len(events) for events in self.topic]
         if everything and not self.waits()[0]:
             state, truth = self.site.state(), self.truth()
@@ -104,6 +110,30 @@ class World:
                 assert oracle.same(state, truth) == []
             else:
                 assert _memberships(state) <= _memberships(truth)
+
+    def see_nothing_undone(self):
+        """Of each user and segment the platform has what the newest delivered event says, or a newer one."""
+        (state,) = self.site.state().values() or [{}]
+        for user in range(1, 4):
+            delivered = self.delivered(user)
+            for segment in (1, 2, 3):
+                held = set(state.get(user_id(user), {}).get(str(segment), (None,)))
+                floor = max((place for place, _ in _says(delivered, segment)), default=None)
+                everything = [event for events in self.topic for event in events if event["user"] == user]
+                right = [says for place, says in _says(everything, segment) if floor and place >= floor]
+                assert floor is None or any(held <= says for says in right), (user, segment, held)
+
+    def delivered(self, user):
+        """The events of a user that the ledger has as delivered."""
+        state, key = self.site.ledger.audience(DISPLAY), f"{user // 2:016x}{user:016x}"
+        live = [events for run, events in self.live_runs.items() if run <= state.frontier.at(key)]
+        replayed = [
+            events
+            for replay, frontier in state.replayed.items()
+            for run, events in self.replay_runs[replay].items()
+            if run <= frontier.at(key)
+        ]
+        return [event for events in live + replayed for event in events if event["user"] == user]
 
     def truth(self):
         """What the platform should hold."""
@@ -139,7 +169,14 @@ class World:
             start = self.read[partition]
             events += self.topic[partition][start : start + count]
             self.read[partition] = min(len(self.topic[partition]), start + count)
-        self._seal(self.site.spool, events, lambda rows: rows)
+        run = self._seal(self.site.spool, events, lambda rows: rows)
+        self.live_runs[run.number] = events
+
+    def catch_up(self):
+        """All that is there is read and delivered live."""
+        self.seal([10**6] * PARTITIONS)
+        for _ in range(3):
+            self.live(10_000)
 
     def rewind(self, counts):
         """An operator sets the group's offsets back: events are read again."""
@@ -155,8 +192,11 @@ class World:
         )
         revise = Bounds(since=since, until=until).revise
         everything = [event for events in self.topic for event in events]
+        runs = self.replay_runs[made.id] = {}
         for window in range(windows):
-            self._seal(made.store, everything[window::windows], revise)
+            run = self._seal(made.store, everything[window::windows], revise)
+            sent = [one for one in everything[window::windows] if since <= one["event_time"] < until]
+            runs[run.number] = sent
             if interrupted:
                 self.restart()
                 (made,) = [one for one in self.site.spool.replays.all() if one.id == made.id]
@@ -216,7 +256,7 @@ class World:
         rows = [row for event in events for row in _rows(event)]
         now = self.site.clock.now()
         shards = {DISPLAY: revise(frame(DISPLAY, rows))}
-        store.seal(shards=shards, oldest_read_at={DISPLAY: now}, positions=(), now=now)
+        return store.seal(shards=shards, oldest_read_at={DISPLAY: now}, positions=(), now=now)
 
 
 def _rows(event):
@@ -225,6 +265,22 @@ def _rows(event):
     emptied = [(event["user"], 0, -1, *place)] if event["remove_all"] else []
     segments = [(event["user"], each["segment_id"], each["timestamp"], *place) for each in event["segments"]]
     return emptied + segments
+
+
+def _says(events, segment):
+    """What each event says of a segment: its place, and the right timestamps (None: not in it)."""
+    found = []
+    for event in events:
+        place = (event["event_time"], event["partition"], event["offset"])
+        told = [one["timestamp"] for one in event["segments"] if one["segment_id"] == segment]
+        if told:
+            at = told[-1]
+            found.append(
+                (place, {None} if at == -1 else {at, event["event_time"] // 1000 if at == 0 else at})
+            )
+        elif event["remove_all"]:
+            found.append((place, {None}))
+    return found
 
 
 def _memberships(state):
@@ -261,6 +317,30 @@ def test_with_retired_history_nothing_comes_back_and_a_replay_of_all_makes_it_wh
     with structlog.testing.capture_logs(), _directory() as directory:
         world = World(Path(directory))
         world.run(plan)
-        world.replay((0, SECONDS + 1), 2, False)
+        world.replay((0, SECONDS + 1), 2, interrupted=False)
         world.deliver()
         assert oracle.same(world.site.state(), world.truth()) == []
+
+
+def test_a_replay_does_not_undo_a_removal_that_went_ahead(tmp_path):
+    """It waits for a general file still; a replay of the older add between the two sends nothing."""
+    world = World(tmp_path)
+    world.produce([(0, 1, 1, False, {7: 0})])
+    world.catch_up()
+    world.produce([(0, 1, 9, False, {7: -1})])
+    world.seal([1, 0, 0])
+    world.ahead()
+    assert _memberships(world.site.state()) == set()
+    world.replay((0, 5), 1, interrupted=False)
+    world.replays(10_000)
+    assert _memberships(world.site.state()) == set()
+    world.deliver()
+
+
+def test_on_an_empty_spool_later_events_of_the_topic_decide_and_are_not_sent(tmp_path):
+    """What the topic removed after the replayed time is not added, what it added then is not sent."""
+    world = World(tmp_path)
+    world.produce([(0, 1, 1, False, {7: 0, 8: 0}), (1, 1, 9, False, {7: -1, 9: 0}), (2, 2, 9, False, {5: 0})])
+    world.replay((0, 5), 2, interrupted=False)
+    world.replays(10_000)
+    assert _memberships(world.site.state()) == {(user_id(1), "8")}
