@@ -1,4 +1,4 @@
-"""`s2s-bridge status`: quotas, audiences waiting and deliveries, for people or as JSON."""
+"""`s2s-bridge status`: quotas, audiences waiting, deliveries and history, for people or as JSON."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def status(
     config: ConfigFile,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Tell quotas, audiences waiting and deliveries; beside a running bridge, or without one."""
+    """Tell quotas, audiences waiting, deliveries and history; beside a running bridge, or without one."""
     found = gather(load(config, os.environ), SystemClock())
     if as_json:
         print(json.dumps(found.to_json()))
@@ -51,12 +51,18 @@ def _page(found: Status) -> Iterator[RenderableType]:
     yield _quotas(found)
     yield Text()
     yield _audiences(found) if found.audiences else Text("no audience waits")
+    if found.replays:
+        yield Text()
+        yield _replays(found)
     unfinished = [one for one in found.files if one.file.state in UNFINISHED]
     if unfinished:
         yield Text()
         yield _unfinished(unfinished)
     yield Text()
     yield _files(found) if found.files else Text("no file was delivered yet")
+    if found.histories:
+        yield Text()
+        yield _histories(found)
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -108,7 +114,7 @@ def _audiences(found: Status) -> Table:
             f"{status.memberships:,}",
             format_duration(_seconds(found.at - status.oldest_read_at)),
             _due(status, found.at),
-            "none" if status.horizon is None else _time(status.horizon),
+            _time_or_none(status.horizon),
         )
     return table
 
@@ -149,12 +155,43 @@ def _files(found: Status) -> Table:
     return table
 
 
+def _replays(found: Status) -> Table:
+    table = _table("Replays", "name", "state", "from", "to", "memberships left+", "files+")
+    for status in found.replays:
+        table.add_row(
+            status.name,
+            status.state,
+            _time_or_none(status.since),
+            _time_or_none(status.until),
+            f"{status.memberships:,}",
+            f"{status.files:,}",
+        )
+    return table
+
+
+def _histories(found: Status) -> Table:
+    title = "History: events newer than the horizon are judged exactly"
+    table = _table(title, "account", "audience", "horizon", "kept since")
+    for status in found.histories:
+        table.add_row(
+            status.audience.account,
+            status.audience.label,
+            _time_or_none(status.horizon),
+            _time_or_none(status.history_from),
+        )
+    return table
+
+
 def _state(state: FileState) -> Text:
     return Text(state, style=COLOURS.get(state, ""))
 
 
 def _time(instant: int) -> str:
     return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _time_or_none(instant: int | None) -> str:
+    return "none" if instant is None else _time(instant)
 
 
 def _time_to(instant: int, now: int) -> str:

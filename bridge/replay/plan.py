@@ -13,6 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are public, by the documentation
     AdminClient,
     ConfigResource,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -21,7 +22,7 @@ from bridge.config import Config, Stream
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.client_settings import client_settings, reader_settings
 from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, TopicIds, edges, partitions_of
-from bridge.ingest.faults import error_of, explained, is_passing
+from bridge.ingest.faults import MISSING, error_of, explained, is_passing
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
 from bridge.replay.request import Request, chosen, complete, iso
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _LOOKS = 20
 """Seconds that the first message of a partition may take to come."""
+
+_NEWEST = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]  # the library left it so
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,17 +144,24 @@ class Planner:
         """See that the topics of a plan made earlier are still the same.
 
         Raises:
-            BridgeError: One was made anew, or no broker answers.
+            BridgeError: One was deleted or made anew, or no broker answers.
         """
-        try:
-            found = self._ids.topic_ids(sorted(plan.topic_ids))
-        except KafkaException as exception:
-            raise self._explained(exception, "replay") from exception
         for name, topic_id in plan.topic_ids.items():
-            if found[name] != topic_id:
+            if self._topic_id(name) != topic_id:
                 raise BridgeError(
-                    f"topic {name}: was made anew since the replay began: end it with --cancel, begin again"
+                    f"topic {name}: was deleted or made anew since the replay began: end the replay with "
+                    f"--cancel, then begin again"
                 )
+
+    def _topic_id(self, name: str) -> str | None:
+        """The topic's id; None: there is no such topic."""
+        try:
+            return self._ids.topic_ids([name])[name]
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error is not None and error.code() in MISSING:
+                return None
+            raise self._explained(exception, "replay") from exception
 
     def _by_offset(
         self, wanted: Mapping[Partition, int], streams: Iterable[Stream]
@@ -163,10 +173,7 @@ class Planner:
         found = edges(self._admin, wanted)
         for at, edge in found.items():
             if not edge.low <= wanted[at] <= edge.high:
-                raise UsageError(
-                    f"{_place(at, wanted[at])}: the partition holds offsets {edge.low} to {edge.high}; "
-                    f"name one of these"
-                )
+                raise UsageError(f"{_place(at, wanted[at])}: the partition holds {_offsets(edge)}")
         return dict(wanted), {at: edge.high for at, edge in found.items()}
 
     def _by_time(
@@ -174,18 +181,16 @@ class Planner:
     ) -> tuple[dict[Partition, int], dict[Partition, int]]:
         since = request.bounds.since
         assert since is not None  # the command asks for it where there are no offsets
+        held: dict[Partition, Edges] = {}
         starts: dict[Partition, int] = {}
-        ends: dict[Partition, int] = {}
         for stream in streams:
             partitions = partitions_of(self._consumer, self._topics, stream)
-            held = edges(self._admin, partitions)
             found = self._offsets_at(partitions, max(0, since - stream.max_future))
-            for at, edge in held.items():
-                start = found.get(at, edge.high)
-                starts[at] = min(max(start, edge.low), edge.high)
-                ends[at] = edge.high
-            self._see_held(request, stream, held, starts)
-        return starts, ends
+            for at, edge in edges(self._admin, partitions).items():
+                held[at] = edge
+                starts[at] = min(max(found.get(at, edge.high), edge.low), edge.high)
+        self._see_held(since, held, starts)
+        return starts, {at: edge.high for at, edge in held.items()}
 
     def _offsets_at(self, partitions: Iterable[Partition], instant: int) -> dict[Partition, int]:
         """The first offset of each partition with a timestamp from this instant on, where there is one."""
@@ -200,37 +205,38 @@ class Planner:
             if answer.offset >= 0
         }
 
-    def _see_held(
-        self,
-        request: Request,
-        stream: Stream,
-        held: Mapping[Partition, Edges],
-        starts: Mapping[Partition, int],
-    ) -> None:
+    def _see_held(self, since: int, held: Mapping[Partition, Edges], starts: Mapping[Partition, int]) -> None:
         """The time is one that the topics hold: not before what retention left, not after the last event.
 
         Raises:
             UsageError: It is not; the text says what is held.
         """
-        since = request.bounds.since or 0
-        for at, edge in held.items():
-            cut = edge.low > 0 and edge.high > edge.low and starts[at] == edge.low
-            kept_for = self._cleanup(at.topic).kept_for if cut else None
-            if not cut or (kept_for is not None and since >= self._clock.now() - kept_for):
-                continue
-            first = self._first_time(at)
-            if first is not None and first > since:
-                raise UsageError(
-                    f"--from {iso(since)}: topic {at.topic} partition {at.number} holds only what came since "
-                    f"{iso(first)}; replay from then on, or from archived files with --files"
-                )
-        if any(edge.high > edge.low for edge in held.values()) and all(
-            starts[at] == edge.high for at, edge in held.items()
-        ):
-            last = max((self._last_time(at, edge) or 0 for at, edge in held.items()), default=0)
+        if all(edge.low == edge.high for edge in held.values()):
             raise UsageError(
-                f"--from {iso(since)}: the topics of stream {stream.name} hold nothing of that time or "
-                f"later; their last event came at {iso(last)}"
+                f"--from {iso(since)}: the topics hold no events; replay archived files with --files"
+            )
+        for at, edge in held.items():
+            self._see_kept(since, at, edge, starts[at])
+        if all(starts[at] == edge.high for at, edge in held.items()):
+            newest = self._newest_time(held)
+            raise UsageError(
+                f"--from {iso(since)}: the topics hold nothing of that time or later; their last event came "
+                f"at {iso(newest)}: give an earlier time"
+            )
+
+    def _see_kept(self, since: int, at: Partition, edge: Edges, start: int) -> None:
+        """The time is not before what retention left of a partition; UsageError as above."""
+        if edge.low == 0 or start > edge.low:
+            return
+        kept_for = self._cleanup(at.topic).kept_for
+        kept_since = None if kept_for is None else self._clock.now() - kept_for
+        if kept_since is not None and since >= kept_since:
+            return
+        first = kept_since if edge.low == edge.high else self._first_time(at)
+        if first is not None and first > since:
+            raise UsageError(
+                f"--from {iso(since)}: topic {at.topic} partition {at.number} holds only what came since "
+                f"{iso(first)}; replay from then on, or from archived files with --files"
             )
 
     def _first_time(self, at: Partition) -> int | None:
@@ -241,15 +247,11 @@ class Planner:
         finally:
             self._consumer.unassign()
 
-    def _last_time(self, at: Partition, edge: Edges) -> int | None:
-        """Kafka's timestamp of the last message held; None: there is none, or it tells none in time."""
-        if edge.high == edge.low:
-            return None
-        self._consumer.assign([TopicPartition(*at, edge.high - 1)])
-        try:
-            return self._next_time()
-        finally:
-            self._consumer.unassign()
+    def _newest_time(self, partitions: Iterable[Partition]) -> int:
+        """Kafka's newest timestamp in these partitions, which are not all empty."""
+        asked = {TopicPartition(*at): _NEWEST for at in partitions}
+        answers = self._admin.list_offsets(asked, request_timeout=TIMEOUT).values()
+        return max(int(answer.result().timestamp) for answer in answers)
 
     def _next_time(self) -> int | None:
         for _ in range(_LOOKS):
@@ -288,3 +290,10 @@ class Planner:
 
 def _place(at: Partition, offset: int) -> str:
     return f"--from-offset {at.topic}:{at.number}:{offset}"
+
+
+def _offsets(edge: Edges) -> str:
+    """What a partition holds, and which offset to name."""
+    if edge.low == edge.high:
+        return f"no events; the next one gets offset {edge.high}: name that, or another partition"
+    return f"offsets {edge.low} to {edge.high - 1}; name one of these"

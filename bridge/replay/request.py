@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import polars as pl
@@ -15,6 +15,7 @@ from bridge.config import Config, Stream
 from bridge.errors import UsageError
 from bridge.ingest.partition import Partition
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 _PLACE = re.compile(r"(?P<topic>[A-Za-z0-9._-]+):(?P<number>\d{1,9}):(?P<offset>\d{1,18})")
 
@@ -151,6 +152,6 @@ def _instant(option: str, text: str | None) -> int | None:
     try:
         written = datetime.fromisoformat(text)
         read = written if written.tzinfo else written.replace(tzinfo=UTC)
-        return round(read.timestamp() * SECOND)
+        return (read.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise UsageError(f"{option} {text}: is no time; write it as 2026-11-01T00:00:00Z") from None

@@ -56,6 +56,7 @@ class TopicSource:
         self._identity = Identity(cluster_id=parts.cluster_id, group=parts.replay)
         self._identity.topic_ids |= parts.topic_ids
         self._left: dict[Partition, int] = {}
+        self._begun = False
         self._paused: frozenset[str] = frozenset()
         self._heard_at = 0
         self._unreachable = False
@@ -76,12 +77,11 @@ class TopicSource:
         return frozenset(self._left)
 
     def open(self) -> Mapping[Partition, int]:
-        """Begin; returns the ends."""
+        """Begin; returns the ends. Where each partition begins is told in the first poll."""
         parts = self._parts
         self._left = {at: end for at, end in parts.ends.items() if parts.starts[at] < end}
         self._consumer.assign([TopicPartition(*at, parts.starts[at]) for at in self._left])
         self._heard_at = parts.clock.now()
-        self._owner.started(parts.starts)
         return parts.ends
 
     def poll(self, max_messages: int, timeout: int) -> Sequence[Message]:
@@ -90,6 +90,9 @@ class TopicSource:
         Raises:
             BridgeError: Offsets are gone, Kafka refuses us, or nothing came for long.
         """
+        if not self._begun:  # the owner holds it against the ends, which it has from `open`
+            self._begun = True
+            self._owner.started(self._parts.starts)
         try:
             batch = self._consumer.consume(max_messages, timeout / SECOND)
         except KafkaException as exception:
@@ -133,11 +136,13 @@ class TopicSource:
     def _leave_what_is_read(self) -> None:
         """A partition beyond its end is read no more: what comes in there meanwhile is not wanted."""
         positions = self._consumer.position([TopicPartition(*at) for at in self._left])
-        done = [at for at in positions if at.offset >= self._left[Partition(at.topic, at.partition)]]
+        reached = {Partition(at.topic, at.partition): at.offset for at in positions}
+        done = [at for at, offset in reached.items() if offset >= self._left[at]]
         for at in done:
-            del self._left[Partition(at.topic, at.partition)]
+            del self._left[at]
+            self._owner.ended(at, reached[at])  # the last offset may be no message: the mark of a transaction
         if done:
-            self._consumer.incremental_unassign([TopicPartition(at.topic, at.partition) for at in done])
+            self._consumer.incremental_unassign([TopicPartition(*at) for at in done])
 
     def _see_progress(self, came: bool) -> None:  # noqa: FBT001  # a fact, the only argument
         now = self._parts.clock.now()
@@ -177,4 +182,9 @@ class TopicSource:
         error = error_of(exception)
         if error is None:
             return BridgeError(f"{where}: Kafka client failed: {exception}")
+        if error.code() in GONE:
+            return BridgeError(
+                f"{where}: what comes next is not there any more: retention has passed it since the replay "
+                f"began: end the replay with --cancel, then begin again"
+            )
         return explained(error, str(self._parts.settings["group.id"]), where)

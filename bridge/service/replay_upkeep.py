@@ -1,4 +1,4 @@
-"""Lets replays go that are through: their runs are history like any other, and the horizon rises with them."""
+"""Lets replays go that are through: their runs are history like any other; the horizon rises with them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def plan_removal(
 ) -> tuple[str, ...]:
     """Ids of the replays that go: those older than the retention; then, oldest first, to make room.
 
-    One that is being read goes too, if nothing was read for so long: it was left. What is read and waits stays.
+    One that is being read goes too, if nothing was read for so long: it was left. What is to be sent stays.
 
     Args:
         replays: All replays.
@@ -86,7 +86,7 @@ def horizons(replay: Replay) -> dict[Audience, int]:
 
 
 def waiting_since(replays: Sequence[Replay], states: Mapping[Audience, AudienceState]) -> int | None:
-    """When the oldest replay that waits was made (epoch ms): history since then is kept for it; None: none waits."""
+    """When the oldest replay that waits was made (epoch ms): it needs the history since then; None: none."""
     waits = (replay.record.created_at for replay in replays if summary(replay, states).waiting)
     return min(waits, default=None)
 

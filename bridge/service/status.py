@@ -1,10 +1,11 @@
-"""What `status` tells: quotas, what waits, what was delivered; from the ledger and the runs' footers alone.
+"""What `status` tells: quotas, what waits, what was delivered, how far back late events are judged.
 
-Nothing is written and no lock is taken, so it may be asked beside a running bridge. Instants are epoch
-milliseconds in the records, ISO 8601 UTC in the JSON (contract.md, Commands).
+All of it is from the ledger and the runs' footers. Nothing is written and no lock is taken, so it may be
+asked beside a running bridge. Instants are epoch milliseconds in the records, ISO 8601 UTC in the JSON
+(contract.md, Commands).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,10 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import Usage, closing, counted_since, usage
 from bridge.deliver.records import AudienceState, FileRecord
 from bridge.deliver.schedule import due_at
-from bridge.deliver.waiting import as_waiting, audiences, pending
+from bridge.deliver.waiting import as_waiting, audiences, pending, unsent
 from bridge.service.opening import LEDGER
+from bridge.service.replay_delivery import Delivery, held
+from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
 
@@ -60,6 +63,38 @@ class AudienceStatus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryStatus:
+    """How far back late events of an audience are judged."""
+
+    audience: Audience
+    """Whose they are."""
+    horizon: int | None
+    """Newest event time in any retired run of it: newer events are judged exactly; None: all are."""
+    history_from: int | None
+    """When the oldest live run with rows of it was sealed; None: no run has any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplayStatus:
+    """A replay that the spool holds."""
+
+    name: str
+    """Its name."""
+    state: str
+    """`reading`, `delivering`, `delivered` or `cancelled`."""
+    created_at: int
+    """When it was made."""
+    since: int | None
+    """First event time that was asked for; None: no bound."""
+    until: int | None
+    """Event time before which it was asked for; None: no bound."""
+    memberships: int
+    """How many wait to be sent, at most."""
+    files: int
+    """How many of its files have arrived."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FileStatus:
     """One file of the ledger."""
 
@@ -81,6 +116,10 @@ class Status:
     """In the order of the configuration."""
     audiences: tuple[AudienceStatus, ...]
     """Those that wait, the longest first; of accounts too that are configured no more."""
+    histories: tuple[HistoryStatus, ...]
+    """Of every audience that the ledger knows or a run holds, in the order of audiences."""
+    replays: tuple[ReplayStatus, ...]
+    """The oldest first; those that are delivered stay for the retention, as history."""
     files: tuple[FileStatus, ...]
     """The newest first."""
 
@@ -91,6 +130,8 @@ class Status:
             "notes": list(self.notes),
             "accounts": [_account_json(account) for account in self.accounts],
             "audiences": [_audience_json(audience, self.at) for audience in self.audiences],
+            "horizons": [_history_json(history) for history in self.histories],
+            "replays": [_replay_json(replay) for replay in self.replays],
             "files": [_file_json(file) for file in self.files],
         }
 
@@ -108,12 +149,15 @@ def gather(config: Config, clock: Clock) -> Status:
     """
     directory = config.spool.directory
     if not (directory / "spool.json").exists():
-        return _status(config, clock.now(), (), None, (f"{directory}: no spool yet: no bridge has run here",))
-    runs, path = Spool.open(directory, clock=clock).runs(), directory / LEDGER
+        note = f"{directory}: no spool yet: no bridge has run here"
+        return _status(config, clock.now(), _Known(notes=(note,)))
+    spool, path = Spool.open(directory, clock=clock), directory / LEDGER
+    runs, replays = spool.runs(), spool.replays.all()
     if not path.exists():
-        return _status(config, clock.now(), runs, None, (_no_ledger(path, runs),))
+        known = _Known(runs=runs, replays=replays, notes=(_no_ledger(path, runs),))
+        return _status(config, clock.now(), known)
     with Ledger.read_only(path) as ledger:
-        return _status(config, clock.now(), runs, ledger, ())
+        return _status(config, clock.now(), _Known(runs=runs, replays=replays, ledger=ledger))
 
 
 def _no_ledger(path: Path, runs: Sequence[Run]) -> str:
@@ -125,9 +169,18 @@ def _no_ledger(path: Path, runs: Sequence[Run]) -> str:
     )
 
 
-def _status(
-    config: Config, now: int, runs: Sequence[Run], ledger: Ledger | None, notes: tuple[str, ...]
-) -> Status:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Known:
+    """What there is to tell from."""
+
+    runs: tuple[Run, ...] = ()
+    replays: tuple[Replay, ...] = ()
+    ledger: Ledger | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _status(config: Config, now: int, known: _Known) -> Status:
+    runs, ledger = known.runs, known.ledger
     states = ledger.audiences() if ledger else {}
     waiting = (
         _waiting(audience, states.get(audience, AudienceState()), runs, config.roll)
@@ -137,9 +190,11 @@ def _status(
     lost = bool(runs) and ledger is None
     return Status(
         at=now,
-        notes=notes,
+        notes=known.notes,
         accounts=tuple(_account(account, ledger, now, lost=lost) for account in config.accounts),
         audiences=tuple(sorted(found, key=lambda status: (status.oldest_read_at, status.audience))),
+        histories=tuple(_histories(runs, states)),
+        replays=tuple(_replay(replay, states, ledger) for replay in known.replays),
         files=_files(ledger, config.accounts) if ledger else (),
     )
 
@@ -176,6 +231,34 @@ def _waiting(
         horizon=state.horizon,
         delivered_run=state.frontier.lowest,
         served_at=state.served_at,
+    )
+
+
+def _histories(runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> Iterator[HistoryStatus]:
+    oldest: dict[Audience, int] = {}
+    for run in runs:
+        for audience in run.audiences:
+            sealed_at = run.footer.oldest_sealed_at
+            oldest[audience] = min(oldest.get(audience, sealed_at), sealed_at)
+    for audience in sorted(oldest.keys() | states):
+        horizon = states.get(audience, AudienceState()).horizon
+        yield HistoryStatus(audience=audience, horizon=horizon, history_from=oldest.get(audience))
+
+
+def _replay(replay: Replay, states: Mapping[Audience, AudienceState], ledger: Ledger | None) -> ReplayStatus:
+    record, files = replay.record, ledger.of_replay(replay.id) if ledger else ()
+    waits = unsent(held(replay), states) if record.state is ReplayState.READ else {}
+    delivery = Delivery(waiting=waits, files=files)
+    asked: Mapping[str, int | None] = record.parameters["asked"]  # type: ignore[assignment]  # we wrote it
+    read = "delivered" if delivery.done else "delivering"
+    return ReplayStatus(
+        name=record.name,
+        state=read if record.state is ReplayState.READ else str(record.state),
+        created_at=record.created_at,
+        since=asked.get("from"),
+        until=asked.get("to"),
+        memberships=sum(pending.memberships for pending in waits.values()),
+        files=len(delivery.uploaded),
     )
 
 
@@ -223,6 +306,26 @@ def _audience_json(status: AudienceStatus, now: int) -> dict[str, object]:
     }
 
 
+def _history_json(status: HistoryStatus) -> dict[str, object]:
+    return {
+        **_fields(status.audience),
+        "horizon": _iso_or_null(status.horizon),
+        "history_from": _iso_or_null(status.history_from),
+    }
+
+
+def _replay_json(status: ReplayStatus) -> dict[str, object]:
+    return {
+        "name": status.name,
+        "state": status.state,
+        "created_at": iso(status.created_at),
+        "from": _iso_or_null(status.since),
+        "to": _iso_or_null(status.until),
+        "pending_memberships": status.memberships,
+        "files": status.files,
+    }
+
+
 def _file_json(status: FileStatus) -> dict[str, object]:
     file = status.file
     return {
@@ -236,7 +339,7 @@ def _file_json(status: FileStatus) -> dict[str, object]:
         "uploaded_at": _iso_or_null(file.uploaded_at),
         "created_at": iso(file.created_at),
         "attempts": status.attempts,
-        "replay": file.replay,
+        "replay": file.replay or None,
         "removals_only": file.progress.removals_only,
         "detail": file.detail,
     }

@@ -6,6 +6,7 @@
    up (design.md, invariant 6).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from bridge.spool.footer import AudienceStatistics, Position, newest
 from bridge.spool.run import Run
 
 FAN_IN = 8
-"""How many runs become one."""
+"""So many runs become one, at least."""
 
-GROWTH = 4
-"""Runs become one of at least so many times their largest: a row is written again a logarithm of times."""
+WIDEST = 32
+"""So many at most, as a merge holds a block of each; enough to join large runs with small ones in between."""
+
+GROWTH = 2
+"""They become a run of at least so many times the largest: a row is written again a logarithm of times."""
 
 SMALLEST = 1 << 20
 """Runs below this many bytes count as this large: their cost is being a file, not their bytes."""
@@ -104,7 +108,10 @@ def plan_merge(
     retention: int,
     frontiers: AbstractSet[int] = frozenset(),
 ) -> tuple[int, ...] | None:
-    """The numbers of the neighbours to merge next; None: all is well.
+    """The numbers of the neighbours to merge next, the oldest first; None: all is well.
+
+    Above `MOST_RUNS` age and frontiers do not count: a run every few seconds would be hundreds of them before
+    the first has settled. If that is not enough, the cheapest neighbours are merged.
 
     Args:
         runs: All live runs, ascending by number.
@@ -114,23 +121,18 @@ def plan_merge(
         retention: How long history is kept, ms.
         frontiers: The runs up to which any audience is delivered. Neighbours on both sides of one are left
             apart: what waits in them could only be counted roughly.
-
-    Above `MOST_RUNS` these are let go one after the other, until there is something to merge: age and
-    frontiers, then like size, then the span. A run every few seconds would else be hundreds of them before
-    the first has settled.
     """
-    windows = [runs[at : at + FAN_IN] for at in range(len(runs) - FAN_IN + 1)]
-    near = [window for window in windows if _span(window) <= retention // SPANS]
-    alike = [window for window in near if _cost(window) >= GROWTH * max(run.cost for run in window)]
-    quiet = [
-        window
-        for window in alike
-        if all(now - run.sealed_at > settled_after for run in window)
-        and not any(window[0].low <= frontier < window[-1].number for frontier in frontiers)
-    ]
-    ladder = [quiet] if len(runs) <= MOST_RUNS else [quiet, alike, near, windows]
-    cheapest = min(next(filter(None, ladder), []), key=_cost, default=None)
-    return None if cheapest is None else tuple(run.number for run in cheapest)
+    steps = sorted(frontiers)
+
+    def quiet(first: RunSummary, run: RunSummary) -> bool:
+        undivided = bisect_left(steps, first.low) == bisect_left(steps, run.number)
+        return undivided and now - run.sealed_at > settled_after
+
+    chosen = _alike(runs, retention // SPANS, quiet)
+    if not chosen and len(runs) > MOST_RUNS:
+        windows = (runs[at : at + FAN_IN] for at in range(len(runs) - FAN_IN + 1))
+        chosen = _alike(runs, retention // SPANS, lambda *_: True) or min(windows, key=_cost)
+    return tuple(run.number for run in chosen) or None
 
 
 def plan_retirement(
@@ -188,11 +190,32 @@ def _decision(run: RunSummary, drop: frozenset[Audience], *, witness: bool) -> R
     return Rewrite(run.number, drop) if drop else None
 
 
-def _span(runs: Sequence[RunSummary]) -> int:
-    """From the oldest seal to the newest, ms; 0 of runs that are empty: they are no history."""
-    if not any(run.audiences for run in runs):
-        return 0
-    return max(run.sealed_at for run in runs) - min(run.oldest_sealed_at for run in runs)
+def _alike(
+    runs: Sequence[RunSummary], span: int, joins: Callable[[RunSummary, RunSummary], bool]
+) -> Sequence[RunSummary]:
+    """The oldest neighbours that are worth merging, as many as may be; empty: there are none.
+
+    Args:
+        runs: All live runs, ascending by number.
+        span: How far the oldest and the newest seal may lie apart, ms. Runs without rows are no history, and
+            may lie as far apart as they do.
+        joins: Whether a run may be merged with those from a first one on.
+    """
+    for at, first in enumerate(runs):
+        chosen: Sequence[RunSummary] = ()
+        total = largest = 0
+        holds = False
+        for end, run in enumerate(runs[at : at + WIDEST], start=at + 1):
+            holds = holds or bool(run.audiences)
+            if not joins(first, run) or (holds and run.sealed_at - first.oldest_sealed_at > span):
+                break
+            total += run.cost
+            largest = max(largest, run.cost)
+            if end - at >= FAN_IN and total >= GROWTH * largest:
+                chosen = runs[at:end]
+        if chosen:
+            return chosen
+    return ()
 
 
 def _cost(runs: Sequence[RunSummary]) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_without_a_spool(path, tmp_path, capsys):
     assert err == ""
     assert cli.main(["status", "--config", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["audiences"], found["files"]) == ([], [])
+    assert (found["audiences"], found["horizons"], found["files"]) == ([], [], [])
     assert [account["quota"]["files"]["used"] for account in found["accounts"]] == [0]
     assert not (tmp_path / "spool").exists()
 
@@ -212,6 +213,36 @@ def test_for_people(path, monkeypatch, capsys):
     assert "\x1b" not in out
     assert "…" not in out
     assert all(line == line.rstrip() for line in out.splitlines())
+
+
+def test_the_horizon_of_every_audience(path, config, filled, monkeypatch, capsys):
+    """Whether it waits or not, and where none of its runs is kept: how far back it is judged, and by what."""
+    monkeypatch.setattr("bridge.cli.status.SystemClock", StoppedClock)
+    gone = replace(DISPLAY, account="b", client="Gone")
+    with Ledger.open(filled.directory / LEDGER) as ledger:
+        ledger.raise_horizons({gone: NOON - DAY})
+        progress = Progress(start="", stop=None, run=3, newest_event_time=5, removals_only=False)
+        ledger.skip(DISPLAY, progress)
+    told = [
+        (one["account"], one["client"], one["user_namespace"], one["horizon"], one["history_from"])
+        for one in gather(config, StoppedClock()).to_json()["horizons"]
+    ]
+    assert told == [
+        ("a", None, "mm", "2026-11-01T11:00:00Z", "2026-11-01T12:00:00Z"),
+        ("a", None, "xx", None, "2026-11-01T11:50:00Z"),
+        ("b", "Gone", "mm", "2026-10-31T12:00:00Z", None),
+    ]
+    cli.main(["status", "--config", str(path)])
+    _, _, table = capsys.readouterr().out.partition("History: ")
+    assert [line.split() for line in table.splitlines()[1:]] == [
+        line.split()
+        for line in (
+            "account audience horizon kept since",
+            "a (global)/mm/ep/display 2026-11-01 11:00:00Z 2026-11-01 12:00:00Z",
+            "a (global)/xx:7/ep/display/hashed none 2026-11-01 11:50:00Z",
+            "b Gone/mm/ep/display 2026-10-31 12:00:00Z none",
+        )
+    ]
 
 
 def test_only_the_newest_files_are_shown_to_people(path, spool, monkeypatch, capsys):

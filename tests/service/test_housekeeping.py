@@ -1,6 +1,12 @@
 """A spool that fills up: history goes first, then the fullest account's streams wait; nothing is lost."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from hypothesis import given
@@ -10,7 +16,7 @@ from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config, Stream
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import Progress
-from bridge.service.housekeeping import Housekeeping
+from bridge.service.housekeeping import NICENESS, Housekeeping
 from bridge.service.pressure import CROWDED, RELIEVED, excess, file_room, paused_streams
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
@@ -221,6 +227,80 @@ def test_an_hours_wait_is_a_few_runs(tmp_path, size):
     assert len(house.numbers()) < 16
     assert sum(len(run.read(DISPLAY)) for run in house.spool.runs()) >= 19
     assert {user for run in house.spool.runs() for user in run.read(DISPLAY)["lo"]} == set(range(1, 20))
+
+
+def test_a_merge_is_left_when_somebody_wants_to_stop(tmp_path):
+    """At the next block, without a trace: the runs are as before, and the next look merges them."""
+    house = House(tmp_path, 10**9)
+    before = [house.seal(DISPLAY).identity for _ in range(8)]
+    house.clock.move(HOUR)
+    stop = Event()
+    house.housekeeping._beat = lambda now: house.beats.append(now) or (len(house.beats) > 3 and stop.set())
+    house.housekeeping.step(stop)
+    assert len(house.beats) == 4
+    assert [run.identity for run in house.spool.runs()] == before
+    assert list(house.spool.temporary_directory.iterdir()) == []
+    house.housekeeping.step()
+    assert house.numbers() == [8]
+
+
+def test_a_rewrite_is_left_when_somebody_wants_to_stop(tmp_path):
+    """The horizon is noted by then; the rows that leave are still there, and go at the next look."""
+    house = House(tmp_path, 10**9)
+    window = {whose: [(1, 1, 0, 5, 0, 0, 0)] for whose in (DISPLAY, OTHER)}
+    seal(house.spool, window, now=house.clock.now())
+    house.deliver(DISPLAY)
+    house.clock.move(8 * DAY)
+    stop = Event()
+    stop.set()
+    house.housekeeping.step(stop)
+    assert set(house.spool.runs()[0].audiences) == {DISPLAY, OTHER}
+    assert house.ledger.audience(DISPLAY).horizon == 5
+    house.housekeeping.step()
+    assert set(house.spool.runs()[0].audiences) == {OTHER}
+
+
+def test_it_beats_while_it_merges(tmp_path):
+    """With each block that is read: however long a merge takes, nobody takes the thread for dead."""
+    house = House(tmp_path, 10**9)
+    runs = [house.seal(DISPLAY) for _ in range(8)]
+    house.clock.move(HOUR)
+    house.housekeeping.step()
+    assert len(house.beats) == sum(len(run.blocks(DISPLAY)) for run in runs)
+
+
+def merge_and_tell(directory):
+    """In a process of its own: prints how far its housekeeping stood back, and each other thread after it."""
+    house = House(Path(directory), 10**9)
+    house.clock.move(HOUR)
+    stop = Event()
+    told = []
+
+    def end(_usage):
+        told.append(os.getpriority(os.PRIO_PROCESS, 0))
+        stop.set()
+
+    house.housekeeping._spool_bytes = end
+    thread = Thread(target=house.housekeeping.run, args=(stop,))
+    thread.start()
+    thread.join()
+    tasks = {int(task.name) for task in Path("/proc/self/task").iterdir()} - {thread.native_id}
+    others = {os.getpriority(os.PRIO_PROCESS, task) for task in tasks}
+    print(json.dumps({"own": told, "others": sorted(others), "runs": house.numbers()}))  # noqa: T201  # to the test
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_it_stands_back_alone(tmp_path):
+    """It yields to the others; polars' threads, on which all work, do not, though it needs them first."""
+    house = House(tmp_path, 10**9)
+    for _ in range(8):
+        house.seal(DISPLAY)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    code = f"from tests.service.test_housekeeping import merge_and_tell; merge_and_tell({str(tmp_path)!r})"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, stdout=subprocess.PIPE)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told == {"own": [own + NICENESS], "others": [own], "runs": [8]}
 
 
 def test_a_damaged_run_stops_the_merging_alone(tmp_path, size):
