@@ -8,11 +8,17 @@ would be said again behind a remove_all as old: what took it back may be in a ru
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from bridge.audience.audience import Audience
 from bridge.audience.merge import first_of, latest
+from bridge.audience.overtaking import overtaking
 from bridge.audience.rows import REMOVE, everything, historical, user_columns
+
+_SAID_AGAIN = 0
+"""Stands for the run of a row that was delivered and is sent again: no run has this number and none a smaller
+one, so that a pending copy of the same write goes before it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,37 +33,47 @@ class Settled:
     """Adds that nothing kept can judge, pending ones and those to be said again; not sent."""
 
 
-def late_users(audience: Audience, pending: pl.DataFrame, newest_delivered: int | None) -> pl.DataFrame:
-    """The users (their columns, distinct) that have a row not newer than the newest delivered event time."""
+def late_rows(pending: pl.DataFrame, newest_delivered: int | None) -> pl.DataFrame:
+    """The rows that are not newer than the newest delivered event time (epoch ms; None: nothing was)."""
     if newest_delivered is None:
-        return pending.select(user_columns(audience)).clear()
-    late = pending.filter(pl.col("event_time") <= newest_delivered)
-    return late.select(user_columns(audience)).unique(maintain_order=True)
+        return pending.clear()
+    return pending.filter(pl.col("event_time") <= newest_delivered)
 
 
 def settle(audience: Audience, pending: pl.DataFrame, history: pl.DataFrame, horizon: int | None) -> Settled:
-    """Judge the pending rows of users that have a late one.
+    """Judge pending rows.
 
     Args:
         audience: Whose rows these are.
         pending: `merge.latest` of what is not delivered, with `run`.
-        history: Every delivered row of these users that is newer than the oldest late one; more does no harm.
-            Of two copies of one write the pending one counts: who sends it again means to.
+        history: Every delivered row of the users with late rows that is newer than their oldest; more does no
+            harm. Of two copies of one write the pending one counts: who sends it again means to.
         horizon: Epoch ms; older rows of history may be retired. None: nothing was ever retired.
     """
-    before = history.with_columns(run=pl.lit(0, dtype=pl.UInt32), pending=False)
-    both = pl.concat([before, pending.with_columns(pending=True)])
-    state = latest(audience, both)
-    wipes = pl.col("pending") & (pl.col("segment") == everything(audience))
-    wiped_now = pl.when(first_of(user_columns(audience))).then(wipes).forward_fill()
-    send = state.filter(pl.col("pending") | wiped_now)
-    superseded = len(pending) - int(send["pending"].sum())
+    against = overtaking(audience, pending, history)
+    send = pending if against.is_empty() else _judged(audience, pending, against)
     beyond = send.clear()
+    superseded = len(pending) - int(send["run"].ne(_SAID_AGAIN).sum())
     if horizon is not None:
         unjudged = (pl.col("timestamp") != REMOVE) & (pl.col("event_time") <= horizon)
         beyond, send = send.filter(unjudged), send.filter(~unjudged)
-    return Settled(
-        send=send.with_columns(historical(~pl.col("pending"))).drop("pending"),
-        superseded=superseded,
-        beyond_horizon=beyond.drop("pending"),
-    )
+    return Settled(send=send, superseded=superseded, beyond_horizon=beyond)
+
+
+def _judged(audience: Audience, pending: pl.DataFrame, against: pl.DataFrame) -> pl.DataFrame:
+    """The pending rows that have not lost, and what is to be said again behind remove_alls among them."""
+    user = user_columns(audience)
+    affected = pending.with_row_index("place").join(against.select(user).unique(), on=user, how="semi")
+    again, nowhere = pl.lit(_SAID_AGAIN, dtype=pl.UInt32), pl.lit(None, dtype=pl.UInt32)
+    before = against.with_columns(run=again, place=nowhere).select(affected.columns)
+    state = latest(audience, pl.concat([before, affected]))
+    waits = pl.col("place").is_not_null()
+    stays = np.ones(len(pending), dtype=np.bool_)
+    stays[affected["place"].to_numpy()] = False
+    stays[state.filter(waits)["place"].to_numpy()] = True
+    send = pending.filter(pl.Series(stays))
+    empties = pl.when(first_of(user)).then(waits & (pl.col("segment") == everything(audience))).forward_fill()
+    behind = state.filter(~waits & empties).select(pending.columns)
+    if behind.is_empty():
+        return send
+    return pl.concat([send, behind.with_columns(historical(pl.lit(value=True)))]).sort([*user, "segment"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from bridge.audience.audience import Audience
-from bridge.audience.late import Settled, late_users, settle
+from bridge.audience.late import Settled, late_rows, settle
 from bridge.audience.merge import latest
 from bridge.audience.rows import REMOVE, everything, sealed_schema, user_columns, user_key
 from bridge.deliver.lanes import Lane, View, holding, starts
@@ -140,46 +140,25 @@ def _gather_range(
     rows, deciding = own.pending(users)
     pending = latest(audience, rows)
     newest: int | None = pending["event_time"].max()  # type: ignore[assignment]  # a column of Int64
-    judged = _judged(audience, view, pending, deciding)
-    if judged.is_empty():
+    late = late_rows(pending, view.newest_delivered)
+    if late.is_empty() and (deciding.is_empty() or pending.is_empty()):
         settled = Settled(send=pending, superseded=0, beyond_horizon=pending.clear())
         return Gathered(range=users, settled=settled, newest_event_time=newest)
-    on = user_columns(audience)
-    affected = pending.join(judged, on=on, how="semi", maintain_order="left")
-    untouched = pending.join(judged, on=on, how="anti", maintain_order="left")
-    delivered = _delivered(audience, history, users, affected, judged)
-    against = pl.concat([delivered, deciding.join(judged, on=on, how="semi")])
-    settled = settle(audience, affected, against, view.horizon)
-    send = pl.concat([untouched, settled.send]).sort([*on, "segment"])
-    whole = Settled(send=send, superseded=settled.superseded, beyond_horizon=settled.beyond_horizon)
-    return Gathered(range=users, settled=whole, newest_event_time=newest)
-
-
-def _judged(audience: Audience, view: View, pending: pl.DataFrame, deciding: pl.DataFrame) -> pl.DataFrame:
-    """The users with pending rows that something may have overtaken."""
-    late = late_users(audience, pending, view.newest_delivered)
-    if deciding.is_empty():
-        return late
-    on = user_columns(audience)
-    decided = deciding.select(on).join(pending.select(on), on=on, how="semi")
-    return pl.concat([late, decided]).unique(maintain_order=True)
+    delivered = _delivered(audience, history, users, late)
+    settled = settle(audience, pending, pl.concat([delivered, deciding]), view.horizon)
+    return Gathered(range=users, settled=settled, newest_event_time=newest)
 
 
 def _delivered(
-    audience: Audience,
-    history: Sequence[_Shelf],
-    users: UserRange,
-    affected: pl.DataFrame,
-    judged: pl.DataFrame,
+    audience: Audience, history: Sequence[_Shelf], users: UserRange, late: pl.DataFrame
 ) -> pl.DataFrame:
-    """The delivered rows of judged users, from runs and blocks that reach past the oldest of theirs."""
-    on = user_columns(audience)
-    oldest = int(affected["event_time"].min())  # type: ignore[arg-type]  # not empty, a column of Int64
-    ordered = judged.sort(on)
-    first, last = (user_key(audience, ordered.row(at, named=True)) for at in (0, -1))
+    """What was delivered of the users with late rows and between, as far as it reaches past the oldest."""
+    if late.is_empty():
+        return late
+    first, last = (user_key(audience, late.row(at, named=True)) for at in (0, -1))
     looked_up = replace(users, start=first, stop=_behind(audience, last, users.stop))
-    rows = pl.concat([shelf.delivered(looked_up, oldest) for shelf in history])
-    return rows.join(judged, on=on, how="semi")
+    oldest = int(late["event_time"].min())  # type: ignore[arg-type]  # not empty, a column of Int64
+    return pl.concat([shelf.delivered(looked_up, oldest) for shelf in history])
 
 
 def _behind(audience: Audience, user: str, stop: str | None) -> str | None:

@@ -5,7 +5,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from threading import Event, Lock
 
 import polars as pl
@@ -20,7 +19,7 @@ from bridge.deliver.waiting import audiences, pending
 from bridge.service import replay_upkeep
 from bridge.service.pressure import excess, paused_streams
 from bridge.spool.disk import SpoolFull
-from bridge.spool.run import Block, Run, RunDamaged
+from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
 from bridge.spool.upkeep import Rewrite, plan_merge, plan_retirement, summary
 
@@ -33,24 +32,13 @@ REMEMBERED = 30 * DAY
 """How long the ledger tells of a file, ms."""
 
 NICENESS = 10
-"""How far its thread stands back where the processor is short: sealing beside a merge keeps nine tenths of
-its rate, not six. With 19 a merge hardly moves on a busy machine, and others wait for what it holds."""
+"""How far its thread stands back where the processor is short: sealing beside a merge keeps three quarters of
+its rate, not half (bench/history.py). With 19 a merge hardly moves on a busy machine, and what it holds is
+waited for."""
 
 
 class _Stopped(Exception):  # noqa: N818  # it names a state
     """What was under way is left: somebody wants to stop."""
-
-
-class _WatchedRun(Run):
-    """A run whose reader calls `watch` before each block, and fails with what that raises."""
-
-    def __init__(self, path: Path, watch: Callable[[], None]) -> None:
-        super().__init__(path)
-        self._watch = watch
-
-    def raw(self, block: Block) -> bytes:
-        self._watch()
-        return super().raw(block)
 
 
 class Housekeeping:
@@ -155,7 +143,7 @@ class Housekeeping:
         by_number = {run.number: run for run in runs}
         for decision in retirement.decisions:
             if isinstance(decision, Rewrite):
-                self._spool.rewrite(_WatchedRun(by_number[decision.number].path, watch), decision.drop)
+                self._spool.rewrite(by_number[decision.number], decision.drop, watch)
             else:
                 self._spool.retire(by_number[decision.number])
 
@@ -173,7 +161,7 @@ class Housekeeping:
         chosen = [run for run in runs if run.number in (numbers or ())]
         room = self._config.spool.max_bytes - self._spool.usage()
         if chosen and sum(run.size for run in chosen) <= room:  # for a while they are there twice
-            self._spool.merge([_WatchedRun(run.path, watch) for run in chosen])
+            self._spool.merge(chosen, watch)
 
     def _press(self, runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> None:
         """Tell how full the spool is, and who has to wait for that."""

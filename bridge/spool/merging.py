@@ -1,6 +1,6 @@
 """Several runs become one: streamed by ranges of users, so that memory does not grow with the runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -13,10 +13,10 @@ from bridge.spool.run import Reader, Run
 from bridge.spool.run_writer import RunWriter
 
 
-def write_merged(writer: RunWriter, runs: Sequence[Run], range_rows: int) -> None:
+def write_merged(writer: RunWriter, runs: Sequence[Run], range_rows: int, watch: Callable[[], None]) -> None:
     """The rows that win among `runs`, with the number of the run that each was sealed in, and the footer.
 
-    About `range_rows` rows are in memory at once, and a block of each run.
+    About `range_rows` rows are in memory at once, and a block of each run; `watch` is called between ranges.
 
     Raises:
         RunDamaged: A block does not match its checksum.
@@ -27,6 +27,7 @@ def write_merged(writer: RunWriter, runs: Sequence[Run], range_rows: int) -> Non
         holding = [run for run in runs if audience in run.audiences]
         readers = [Reader(run, audience) for run in holding]
         for start, stop in user_ranges(holding, audience, range_rows):
+            watch()
             rows = pl.concat([reader.read(start, stop) for reader in readers])
             writer.add(audience, latest(audience, rows))
     writer.finish(

@@ -75,6 +75,10 @@ class Tools:
             self.disk.unlink(path)
 
 
+def _nothing() -> None:
+    """Nobody watches."""
+
+
 class RunStore:
     """The runs of one folder."""
 
@@ -145,11 +149,15 @@ class RunStore:
         log.info("run_sealed", run=number, audiences=len(filled), bytes=run.size)
         return run
 
-    def merge(self, runs: Sequence[Run]) -> Run:
+    def merge(self, runs: Sequence[Run], watch: Callable[[], None] = _nothing) -> Run:
         """Neighbouring runs become one, with the largest number of them; what lost within them is gone.
 
         A death on the way is harmless: the merged run replaces the newest of them in one step, and a run with
         numbers within another's counts no more. Only under the folder's lock.
+
+        Args:
+            runs: What to merge, at least two.
+            watch: Called again and again; what it raises ends the merge, and nothing has changed.
 
         Raises:
             RunDamaged: A block does not match its checksum; nothing has changed.
@@ -164,16 +172,16 @@ class RunStore:
             )
         with self._tools.writing(), self._new_run() as writer:
             self._check_current(runs)
-            write_merged(writer, runs, self._tools.sizes.range_rows)
+            write_merged(writer, runs, self._tools.sizes.range_rows, watch)
             merged = self._publish(writer, number)
             self._remove_covered(merged)
         log.info("runs_merged", runs=len(runs), low=low, run=number, bytes=merged.size)
         return merged
 
-    def rewrite(self, run: Run, drop: AbstractSet[Audience]) -> Run:
+    def rewrite(self, run: Run, drop: AbstractSet[Audience], watch: Callable[[], None] = _nothing) -> Run:
         """The run without some audiences; its number, positions and other blocks stay as they are.
 
-        The caller has noted their horizon before. Only under the folder's lock.
+        The caller has noted their horizon before. Only under the folder's lock. `watch`: as that of `merge`.
 
         Raises:
             RunDamaged: A block does not match its checksum; nothing has changed.
@@ -187,6 +195,7 @@ class RunStore:
             self._check_current([run])
             for audience in kept:
                 for block in run.blocks(audience):
+                    watch()
                     writer.copy(audience, block, run.raw(block))
             writer.finish(
                 number=run.number,

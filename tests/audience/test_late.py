@@ -2,10 +2,14 @@
 
 import polars as pl
 import pytest
+from hypothesis import given
 
-from bridge.audience.late import late_users, settle
+from bridge.audience.late import _judged, late_rows, settle
 from bridge.audience.merge import latest
+from bridge.audience.overtaking import _by_joins, overtaking
+from bridge.audience.rows import user_columns
 from tests.parts.audiences import DISPLAY, HASHED, frame
+from tests.parts.spools import windows
 
 USER = 5
 ALL = 0
@@ -90,7 +94,7 @@ def test_beyond_the_horizon_adds_are_set_aside_and_removals_sent(audience):
 def test_a_remove_all_beyond_the_horizon_says_again_only_what_the_horizon_vouches_for():
     """What may have been taken back in a run that is retired is set aside."""
     history = [(1, 0, 45), (2, 0, 55)]
-    assert settled([(ALL, -1, 40)], history, horizon=50) == ([(ALL, -1), (2, 55)], 0, [(1, 0)])
+    assert settled([(ALL, -1, 40)], history, horizon=50) == ([(ALL, -1), (2, 55)], 0, [(1, 45)])
 
 
 def test_what_newer_history_beats_is_superseded_and_not_set_aside():
@@ -101,6 +105,29 @@ def test_what_newer_history_beats_is_superseded_and_not_set_aside():
 def test_late_is_what_is_not_newer_than_the_newest_delivered():
     """A row of the same instant too: its place decides."""
     pending = pl.concat([rows((1, 0, 10), run=9, user=7), rows((1, 0, 11), run=9, user=8)])
-    assert late_users(DISPLAY, pending, 10_000)["lo"].to_list() == [7]
-    assert late_users(DISPLAY, pending, 9_999).is_empty()
-    assert late_users(DISPLAY, pending, None).is_empty()
+    assert late_rows(pending, 10_000)["lo"].to_list() == [7]
+    assert late_rows(pending, 9_999).is_empty()
+    assert late_rows(pending, None).is_empty()
+
+
+@given(windows, windows)
+def test_what_does_not_bear_on_the_pending_rows_changes_nothing(pending, history):
+    """Looked up by numbers or by joins, or not at all: what is sent and what lost are the same."""
+    for audience in (DISPLAY, HASHED):
+        waits = latest(audience, _sealed(audience, pending[audience], 9))
+        delivered = _sealed(audience, history[audience], 3)
+        if waits.is_empty():
+            continue
+        bearing = overtaking(audience, waits, delivered)
+        same = _by_joins(audience, waits, delivered)
+        user = user_columns(audience)
+        for users in (bearing, same):
+            assert users.join(waits, on=user, how="anti").is_empty()
+        with_all = _judged(audience, waits, delivered)
+        for some in (bearing, same):
+            judged = waits if some.is_empty() else _judged(audience, waits, some)
+            assert judged.equals(with_all)
+
+
+def _sealed(audience, writes, run):
+    return frame(audience, writes).with_columns(run=pl.lit(run, dtype=pl.UInt32))

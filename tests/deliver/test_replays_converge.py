@@ -74,7 +74,7 @@ class World:
         """Nothing was retired."""
         self.live_runs = {}
         self.replay_runs = {}
-        """Events by run; of replays, those that are to be sent, by replay and run."""
+        """Events by run; of each replay, those that are to be sent, by run, and those that only decide."""
 
     def run(self, plan):
         """Carry out the commands; then all is read, and all is delivered."""
@@ -115,25 +115,24 @@ class World:
         """Of each user and segment the platform has what the newest delivered event says, or a newer one."""
         (state,) = self.site.state().values() or [{}]
         for user in range(1, 4):
-            delivered = self.delivered(user)
             for segment in (1, 2, 3):
                 held = set(state.get(user_id(user), {}).get(str(segment), (None,)))
-                floor = max((place for place, _ in _says(delivered, segment)), default=None)
+                floor = max((place for place, _ in self.delivered(user, segment)), default=None)
                 everything = [event for events in self.topic for event in events if event["user"] == user]
                 right = [says for place, says in _says(everything, segment) if floor and place >= floor]
                 assert floor is None or any(held <= says for says in right), (user, segment, held)
 
-    def delivered(self, user):
-        """The events of a user that the ledger has as delivered."""
+    def delivered(self, user, segment):
+        """What the ledger has as delivered of a user's segment; of a replay, what later events left of it."""
         state, key = self.site.ledger.audience(DISPLAY), f"{user // 2:016x}{user:016x}"
         live = [events for run, events in self.live_runs.items() if run <= state.frontier.at(key)]
-        replayed = [
-            events
-            for replay, frontier in state.replayed.items()
-            for run, events in self.replay_runs[replay].items()
-            if run <= frontier.at(key)
-        ]
-        return [event for events in live + replayed for event in events if event["user"] == user]
+        found = _says(_of(user, live), segment)
+        for replay, frontier in state.replayed.items():
+            runs, later = self.replay_runs[replay]
+            decides = max((place for place, _ in _says(_of(user, [later]), segment)), default=(0,))
+            sent = [events for run, events in runs.items() if run <= frontier.at(key)]
+            found += [one for one in _says(_of(user, sent), segment) if one[0] > decides]
+        return found
 
     def truth(self):
         """What the platform should hold."""
@@ -192,7 +191,8 @@ class World:
         )
         revise = Bounds(since=since, until=until).revise
         everything = [event for events in self.topic for event in events]
-        runs = self.replay_runs[made.id] = {}
+        runs: dict[int, list[dict]] = {}
+        self.replay_runs[made.id] = runs, [event for event in everything if event["event_time"] >= until]
         for window in range(windows):
             run = self._seal(made.store, everything[window::windows], revise)
             sent = [one for one in everything[window::windows] if since <= one["event_time"] < until]
@@ -265,6 +265,11 @@ def _rows(event):
     emptied = [(event["user"], 0, -1, *place)] if event["remove_all"] else []
     segments = [(event["user"], each["segment_id"], each["timestamp"], *place) for each in event["segments"]]
     return emptied + segments
+
+
+def _of(user, windows):
+    """The events of a user in some windows."""
+    return [event for events in windows for event in events if event["user"] == user]
 
 
 def _says(events, segment):

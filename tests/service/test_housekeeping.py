@@ -18,11 +18,12 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import Progress
 from bridge.service.housekeeping import NICENESS, Housekeeping
 from bridge.service.pressure import CROWDED, RELIEVED, excess, file_room, paused_streams
+from bridge.spool.merging import user_ranges
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
 from tests.parts.delivering import START
-from tests.parts.spools import position, seal
+from tests.parts.spools import SMALL, position, seal
 
 OTHER = replace(DISPLAY, account="b")
 DEVICES = replace(DISPLAY, account="c", mobile=True)
@@ -230,8 +231,9 @@ def test_an_hours_wait_is_a_few_runs(tmp_path, size):
 
 
 def test_a_merge_is_left_when_somebody_wants_to_stop(tmp_path):
-    """At the next block, without a trace: the runs are as before, and the next look merges them."""
+    """At the next users, without a trace: the runs are as before, and the next look merges them."""
     house = House(tmp_path, 10**9)
+    house.spool._tools.sizes = SMALL
     before = [house.seal(DISPLAY).identity for _ in range(8)]
     house.clock.move(HOUR)
     stop = Event()
@@ -261,12 +263,13 @@ def test_a_rewrite_is_left_when_somebody_wants_to_stop(tmp_path):
 
 
 def test_it_beats_while_it_merges(tmp_path):
-    """With each block that is read: however long a merge takes, nobody takes the thread for dead."""
+    """With each range of users: however long a merge takes, nobody takes the thread for dead."""
     house = House(tmp_path, 10**9)
+    house.spool._tools.sizes = SMALL
     runs = [house.seal(DISPLAY) for _ in range(8)]
     house.clock.move(HOUR)
     house.housekeeping.step()
-    assert len(house.beats) == sum(len(run.blocks(DISPLAY)) for run in runs)
+    assert len(house.beats) == len(list(user_ranges(runs, DISPLAY, SMALL.range_rows)))
 
 
 def merge_and_tell(directory):
