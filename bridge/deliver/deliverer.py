@@ -151,6 +151,9 @@ class Deliverer:
                 waits = pending(audience, states.get(audience, AudienceState()), held.runs)
                 if waits is not None:
                     found[audience] = waits
+        for audience, state in states.items():
+            if state.horizon is not None:
+                self._parts.observer.horizon(self._name, audience.label, state.horizon)
         replays = list(replays_waiting(held, states, self._name))
         self._tell(found, replays, now)
         live = [

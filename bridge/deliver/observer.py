@@ -34,6 +34,10 @@ class DeliverObserver(Protocol):
         """Adds set aside, as history does not reach back to them."""
         ...
 
+    def horizon(self, account: str, audience: str, instant: int) -> None:
+        """Events of an audience newer than this (epoch ms) are judged exactly; told where it is bounded."""
+        ...
+
     def beat(self, account: str, now: int) -> None:
         """The account's deliverer works; epoch milliseconds."""
         ...
@@ -61,6 +65,9 @@ class SilentObserver:
         """Nothing happens."""
 
     def beyond_horizon(self, audience: str, memberships: int) -> None:
+        """Nothing happens."""
+
+    def horizon(self, account: str, audience: str, instant: int) -> None:
         """Nothing happens."""
 
     def beat(self, account: str, now: int) -> None:

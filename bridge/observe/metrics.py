@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from bridge.clock import SECOND
 from bridge.observe.health import Health
 
 _BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)  # seconds; 4 GB at 10 Mbit/s is an hour
@@ -72,6 +73,9 @@ class DeliverMetrics:
         self._replays = _gauge(
             registry, "replay_pending_memberships", "Replayed ones waiting for delivery, at most", *where
         )
+        self._horizon = _gauge(
+            registry, "horizon_timestamp_seconds", "Events newer than this are judged exactly", *where
+        )
         self._superseded = _counter(
             registry, "memberships_superseded", "Left out, as something newer was delivered", "audience"
         )
@@ -118,6 +122,10 @@ class DeliverMetrics:
     def beyond_horizon(self, audience: str, memberships: int) -> None:
         """Adds set aside, as history does not reach so far."""
         self._beyond.labels(audience).inc(memberships)
+
+    def horizon(self, account: str, audience: str, instant: int) -> None:
+        """Events newer than this are judged exactly."""
+        self._horizon.labels(account, audience).set(instant / SECOND)
 
     def beat(self, account: str, now: int) -> None:
         """The deliverer of an account works."""

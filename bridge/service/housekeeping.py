@@ -129,16 +129,19 @@ class Housekeeping:
             retention=settings.retention,
             over_bytes=excess(self._spool.usage(), settings.max_bytes),
         )
+        over_bytes = excess(self._spool.usage(), settings.max_bytes)
         retirement = plan_retirement(
             [summary(run) for run in runs],
             delivered=lambda audience: states.get(audience, AudienceState()).frontier.lowest,
             now=self._clock.now(),
             retention=settings.retention,
-            over_bytes=excess(self._spool.usage(), settings.max_bytes),
+            over_bytes=over_bytes,
             kept_since=replay_upkeep.waiting_since(self._spool.replays.all(), states),
         )
         if not retirement.decisions:
             return
+        if over_bytes > 0:
+            log.warning("history_given_up", runs=len(retirement.decisions), remedy="raise spool.max_bytes")
         self._ledger.raise_horizons(retirement.horizons)
         by_number = {run.number: run for run in runs}
         for decision in retirement.decisions:
