@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from bridge.cli import check, demo, file, replay, run, status
+from bridge.cli import check, dead_letters, demo, file, replay, run, status
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -33,6 +33,7 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.add_typer(file.app, name="file")
 app.command("replay")(replay.replay)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command("demo")(demo.demo)
 
 

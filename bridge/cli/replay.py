@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -11,20 +10,16 @@ import typer
 
 from bridge.cli import memory
 from bridge.cli.options import ConfigFile
-from bridge.cli.replay_progress import delivering, reading
+from bridge.cli.replay_progress import deliver, log_beside, reading, total
 from bridge.cli.run import stopped_by_signals
 from bridge.clock import SystemClock
 from bridge.config import Config, load
-from bridge.deliver.records import FileRecord
 from bridge.errors import UsageError
-from bridge.observe import log
 from bridge.replay.reading import Tally
 from bridge.replay.request import Bounds, Request, checked_name, default_name, iso, parse_places
-from bridge.service.rehearsal import Forecast, Share, rehearse
-from bridge.service.replay_delivery import Delivery
+from bridge.service.rehearsal import Forecast, rehearse
 from bridge.service.replaying import Replaying, cancel, replaying
 from bridge.service.wiring import over_sftp
-from bridge.units import format_size
 
 DRY_RUN = "dry-run"
 """What a dry run without a name is called."""
@@ -76,15 +71,14 @@ def replay(
     )
     clock = SystemClock()
     memory.fit()
-    level = "warning" if sys.stderr.isatty() and settings.logging.level == "info" else settings.logging.level
-    log.configure(form=settings.logging.format, level=level, clock=clock)
+    log_beside(settings.logging, clock)
     stop = stopped_by_signals()
     with replaying(settings, over_sftp(clock), request, files=paths, dry=dry_run, stop=stop) as work:
         if _read(work, stop):
             if dry_run:
                 _tell_forecast(rehearse(work))
             else:
-                _deliver(work, stop)
+                deliver(work.deliver, stop)
 
 
 def _request(
@@ -140,33 +134,6 @@ def _read(work: Replaying, stop: Event) -> bool:
     return finished
 
 
-def _deliver(work: Replaying, stop: Event) -> None:
-    told = 0
-
-    def tell(delivery: Delivery) -> None:
-        nonlocal told
-        shown.delivery = delivery
-        for file in delivery.uploaded[told:]:
-            print(_line(file), flush=True)
-        told = len(delivery.uploaded)
-
-    with delivering(shown=sys.stderr.isatty()) as shown:
-        done = work.deliver(stop, tell)
-    total = _total(shown.delivery.uploaded if shown.delivery is not None else ())
-    if done:
-        print(f"delivered: {total}")
-    else:
-        print(f"stopped; delivered so far: {total}. A running bridge goes on, or the same command")
-
-
-def _total(parts: Sequence[FileRecord | Share]) -> str:
-    memberships, size = sum(one.memberships for one in parts), sum(one.bytes for one in parts)
-    files = sum(one.files if isinstance(one, Share) else 1 for one in parts)
-    return (
-        f"{memberships:,} memberships in {files:,} {'file' if files == 1 else 'files'}, {format_size(size)}"
-    )
-
-
 def _meant(bounds: Bounds) -> str:
     since = "the beginning" if bounds.since is None else iso(bounds.since)
     return f"{since} to {'the end' if bounds.until is None else iso(bounds.until)}"
@@ -178,20 +145,15 @@ def _tell_read(tally: Tally) -> None:
         print(f"refused: {count:,} {reason}; the first: {tally.first_refused[reason]}")
 
 
-def _line(file: FileRecord) -> str:
-    content = f"{file.memberships:,} memberships, {format_size(file.bytes)}"
-    return f"uploaded: {file.name}  {file.audience.label}  {content}"
-
-
 def _tell_forecast(forecast: Forecast) -> None:
     for share in forecast.shares:
         print(
-            f"would send: {share.audience.key}  {_total([share])}; {share.superseded:,} overtaken, "
+            f"would send: {share.audience.key}  {total([share])}; {share.superseded:,} overtaken, "
             f"{share.beyond_horizon:,} beyond the horizon"
         )
     beside = "never" if forecast.hours_beside is None else f"about {forecast.hours_beside:,} h"
     print(
-        f"in all: {_total(forecast.shares)}; the quotas make of it about {forecast.hours_alone:,} h, "
+        f"in all: {total(forecast.shares)}; the quotas make of it about {forecast.hours_alone:,} h, "
         f"{beside} while live data waits"
     )
     print("nothing was sent or spent")

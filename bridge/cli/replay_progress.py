@@ -1,8 +1,9 @@
-"""How far a replay is: a bar on a terminal, a line in the log every ten seconds elsewhere."""
+"""How far a replay is, of topics, files or dead letters: a bar on a terminal, a line in the log elsewhere."""
 
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,8 +13,14 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from bridge.clock import Clock
+from bridge.config import LoggingSettings
+from bridge.deliver.records import FileRecord
+from bridge.observe.log import configure
 from bridge.replay.reading import Tally
+from bridge.service.rehearsal import Share
 from bridge.service.replay_delivery import Delivery
+from bridge.units import format_size
 
 log = structlog.get_logger()
 
@@ -29,6 +36,12 @@ class Shown:
 
     delivery: Delivery | None = None
     """The last look; None: there was none yet."""
+
+
+def log_beside(settings: LoggingSettings, clock: Clock) -> None:
+    """Set up the log; on a terminal the bar tells what lines at level info would."""
+    quiet = sys.stderr.isatty() and settings.level == "info"
+    configure(form=settings.format, level="warning" if quiet else settings.level, clock=clock)
 
 
 @contextmanager
@@ -57,6 +70,43 @@ def reading(tally: Tally, *, shown: bool) -> Iterator[None]:
     with bar, _every(_REFRESH, update):
         yield
         update()
+
+
+def deliver(
+    work: Callable[[threading.Event, Callable[[Delivery], None]], bool], stop: threading.Event
+) -> bool:
+    """Do the work, a replay's delivery, and print each file as it arrives; False: stopped before the end."""
+    told = 0
+
+    def tell(delivery: Delivery) -> None:
+        nonlocal told
+        shown.delivery = delivery
+        for file in delivery.uploaded[told:]:
+            print(_line(file), flush=True)
+        told = len(delivery.uploaded)
+
+    with delivering(shown=sys.stderr.isatty()) as shown:
+        done = work(stop, tell)
+    sent = total(shown.delivery.uploaded if shown.delivery is not None else ())
+    if done:
+        print(f"delivered: {sent}")
+    else:
+        print(f"stopped; delivered so far: {sent}. A running bridge goes on, or the same command")
+    return done
+
+
+def total(parts: Sequence[FileRecord | Share]) -> str:
+    """What several files, or shares of a forecast, are together."""
+    memberships, size = sum(one.memberships for one in parts), sum(one.bytes for one in parts)
+    files = sum(one.files if isinstance(one, Share) else 1 for one in parts)
+    return (
+        f"{memberships:,} memberships in {files:,} {'file' if files == 1 else 'files'}, {format_size(size)}"
+    )
+
+
+def _line(file: FileRecord) -> str:
+    content = f"{file.memberships:,} memberships, {format_size(file.bytes)}"
+    return f"uploaded: {file.name}  {file.audience.label}  {content}"
 
 
 @contextmanager
