@@ -3,7 +3,7 @@
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
-BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several
+BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
 .PHONY: setup setup-dev demo test bench $(BENCHES) bench-chart lock clean
 .DELETE_ON_ERROR:
 

@@ -21,8 +21,8 @@ from bridge.service.rehearsal import Forecast, rehearse
 from bridge.service.replaying import Replaying, cancel, replaying
 from bridge.service.wiring import over_sftp
 
-DRY_RUN = "dry-run"
-"""What a dry run without a name is called."""
+DRY_RUN = "dry_run"
+"""What a dry run is called, before a name that it was given: no other replay's name has an underscore."""
 
 From = Annotated[str | None, typer.Option("--from", metavar="T", help="First event time, inclusive.")]
 To = Annotated[str | None, typer.Option("--to", metavar="T", help="Last event time, exclusive.")]
@@ -102,13 +102,12 @@ def _request(
         if given is None and not (paths or places):
             raise UsageError(f"{option}: missing; write a time as 2026-11-01T00:00:00Z")
     bounds, offsets = Bounds.parse(*times), parse_places(places)
-    drawn = (
-        DRY_RUN
-        if dry
-        else default_name(bounds, sorted(streams), sorted(offsets.items()), sorted(map(str, paths)), force)
-    )
+    if name is None:
+        drawn = default_name(bounds, sorted(streams), sorted(offsets.items()), sorted(map(str, paths)), force)
+    else:
+        drawn = checked_name(name)
     return Request(
-        name=checked_name(drawn if name is None else name),
+        name=f"{DRY_RUN}-{drawn}" if dry else drawn,
         bounds=bounds,
         streams=streams,
         from_offsets=offsets,
@@ -119,13 +118,15 @@ def _request(
 def _cancel(settings: Config, name: str | None) -> None:
     if name is None:
         raise UsageError("--cancel: of which replay? Give its --name; s2s-bridge status lists them")
-    cancel(settings, over_sftp(SystemClock()), name)
+    clock = SystemClock()
+    log_beside(settings.logging, clock)
+    cancel(settings, over_sftp(clock), checked_name(name))
     print(f"{name}: cancelled; what was sent of it stays sent")
 
 
 def _read(work: Replaying, stop: Event) -> bool:
     """Read all of it; False: it was stopped before."""
-    print(f"{work.request.name}: {'goes on' if work.resumed else _meant(work.request.bounds)}")
+    print(f"{work.request.name}: {'goes on' if work.resumed else _meant(work.request.bounds)}", flush=True)
     with reading(work.tally, shown=sys.stderr.isatty()):
         finished = work.read(stop)
     _tell_read(work.tally)
@@ -151,9 +152,12 @@ def _tell_forecast(forecast: Forecast) -> None:
             f"would send: {share.audience.key}  {total([share])}; {share.superseded:,} overtaken, "
             f"{share.beyond_horizon:,} beyond the horizon"
         )
-    beside = "never" if forecast.hours_beside is None else f"about {forecast.hours_beside:,} h"
     print(
-        f"in all: {total(forecast.shares)}; the quotas make of it about {forecast.hours_alone:,} h, "
-        f"{beside} while live data waits"
+        f"in all: {total(forecast.shares)}; the quotas make of it {_hours(forecast.hours_alone)}, "
+        f"{_hours(forecast.hours_beside)} while live data waits"
     )
     print("nothing was sent or spent")
+
+
+def _hours(number: int | None) -> str:
+    return "no end" if number is None else f"about {number:,} h"

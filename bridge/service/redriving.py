@@ -150,6 +150,7 @@ class Redriving:
             until=None,
             past_horizon=False,
             parameters={"asked": _request(self.reason), "plan": None},
+            only_copy=True,
         )
 
     def _conclude(self, replay: Replay) -> None:

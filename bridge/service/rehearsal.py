@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from bridge.audience.audience import Audience
 from bridge.audience.lines import render
-from bridge.config import Config, QuotaSettings
+from bridge.clock import DAY
+from bridge.config import Account, Config, QuotaSettings
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import gather
 from bridge.deliver.lanes import Held, look
+from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences
+from bridge.service.opening import LEDGER
 from bridge.service.replay_delivery import held, known_states
 from bridge.service.replaying import Replaying
 from bridge.service.wiring import placeholders
@@ -49,8 +52,8 @@ class Forecast:
 
     shares: tuple[Share, ...]
     """By audience."""
-    hours_alone: int
-    """About how many hours it takes where no live data waits."""
+    hours_alone: int | None
+    """About how many hours it takes where no live data waits; None: live data uses all of the day's bytes."""
     hours_beside: int | None
     """The same where live data always waits; None: it would never end, as `replay_share` is 0."""
 
@@ -70,36 +73,61 @@ def rehearse(replaying: Replaying) -> Forecast:
         for audience in sorted(audiences(own.runs))
         if (share := _share(config, everything, audience, states, own.record.id))
     )
-    accounts = {account.name: account.quota for account in config.accounts}
-    needs = {
-        name: [share for share in shares if share.audience.account == name]
-        for name in {share.audience.account for share in shares}
-    }
-    alone = [hours(accounts[name], own_shares, part=1) for name, own_shares in needs.items()]
-    beside = [
-        hours(accounts[name], own_shares, part=accounts[name].replay_share)
-        for name, own_shares in needs.items()
-    ]
+    alone: list[int | None] = []
+    beside: list[int | None] = []
+    for account in config.accounts:
+        needs = [share for share in shares if share.audience.account == account.name]
+        kept = _bytes_part(replaying, account)
+        alone.append(hours(account.quota, needs, part=1, bytes_part=kept))
+        beside.append(hours(account.quota, needs, part=account.quota.replay_share))
     return Forecast(
         shares=shares,
-        hours_alone=max((one for one in alone if one is not None), default=0),
-        hours_beside=None if None in beside else max((one for one in beside if one is not None), default=0),
+        hours_alone=_longest(alone),
+        hours_beside=_longest(beside),
     )
 
 
-def hours(quota: QuotaSettings, shares: list[Share], *, part: float) -> int | None:
+def _longest(each: list[int | None]) -> int | None:
+    """Accounts deliver at the same time; None: one of them never ends."""
+    found = [one for one in each if one is not None]
+    return max(found, default=0) if len(found) == len(each) else None
+
+
+def hours(
+    quota: QuotaSettings, shares: list[Share], *, part: float, bytes_part: float | None = None
+) -> int | None:
     """About how many hours files of these sizes take within a part of the quota; None: for ever.
 
     One of the hour's files is left to live data, as the quota leaves it (`quota.room`).
+
+    Args:
+        quota: The account's.
+        shares: What is to be sent.
+        part: Of the hour's files, and of the day's bytes.
+        bytes_part: Of the day's bytes, if another one.
     """
     files, size = sum(share.files for share in shares), sum(share.bytes for share in shares)
     an_hour = min(max(1, int(quota.files_per_hour * part)), max(1, quota.files_per_hour - 1))
-    a_day = quota.bytes_per_day * min(part, 1 - quota.removals_reserve)
+    a_day = quota.bytes_per_day * min(part if bytes_part is None else bytes_part, 1 - quota.removals_reserve)
     if not files:
         return 0
     if a_day < 1:
         return None
     return max(ceil(files / an_hour), ceil(size / a_day * HOURS))
+
+
+def _bytes_part(replaying: Replaying, account: Account) -> float:
+    """The part of the day's bytes that live data leaves where none waits: by the last day, if it is known."""
+    now, quota = replaying.outside.clock.now(), account.quota
+    path = replaying.spool.directory / LEDGER
+    if not path.exists():
+        return quota.replay_share
+    with Ledger.read_only(path) as ledger:
+        known_since = ledger.known_since(account.name)
+        if known_since is None or known_since > now - DAY:
+            return quota.replay_share
+        attempts = ledger.attempts(account.name, now - DAY)
+    return 1 - sum(attempt.bytes for attempt in attempts if not attempt.replay) / quota.bytes_per_day
 
 
 def _share(

@@ -25,7 +25,7 @@ class ReplaySummary:
     id: str
     """Its id."""
     reading: bool
-    """Not all of it is read."""
+    """Not all of it is read, and what is could be read again."""
     waiting: bool
     """Some of it is to be read or sent yet."""
     since: int
@@ -38,10 +38,11 @@ def summary(replay: Replay, states: Mapping[Audience, AudienceState]) -> ReplayS
     """What the decision needs to know of `replay`."""
     runs, record = replay.runs(), replay.record
     reading = record.state is ReplayState.READING
+    left = reading and not record.only_copy
     due = record.state is ReplayState.READ and bool(unsent(held(replay), states))
     return ReplaySummary(
         id=replay.id,
-        reading=reading,
+        reading=left,
         waiting=reading or due,
         since=max([record.created_at, *(run.footer.sealed_at for run in runs)]),
         bytes=sum(run.size for run in runs),

@@ -193,6 +193,8 @@ def cancel(config: Config, outside: Outside, name: str) -> Replay:
                 f"--name {name}: no unfinished replay has this name; s2s-bridge status lists them"
             )
         if replay.record.state is ReplayState.READING:
+            if replay.record.only_copy:
+                raise UsageError(f"--name {name}: its dead letters are taken already: end it with redrive")
             spool.replays.remove(replay)
         else:
             spool.replays.move_on(replay, ReplayState.CANCELLED)

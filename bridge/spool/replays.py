@@ -19,7 +19,7 @@ import structlog
 
 from bridge.audience.audience import Audience
 from bridge.errors import BridgeError
-from bridge.spool.disk import fatal, refusals, size_of, write_durably
+from bridge.spool.disk import SpoolFailed, fatal, refusals, size_of, write_durably
 from bridge.spool.folder import RunFolder
 from bridge.spool.footer import Position, PositionKey, newest
 from bridge.spool.run import Run
@@ -61,6 +61,8 @@ class ReplayRecord:
     operator has decided so."""
     parameters: Mapping[str, object]
     """What was asked for and found at the start, as JSON has it: it goes on only with the same."""
+    only_copy: bool = False
+    """What it has read is gone from where it was: it is never given up before it is sent."""
 
 
 class ReplayStore(RunStore):
@@ -107,8 +109,13 @@ class Replay:
         return self.record.id
 
     def runs(self) -> tuple[Run, ...]:
-        """As `RunStore.runs`."""
-        return self.store.runs()
+        """As `RunStore.runs`; none where the replay has been removed meanwhile."""
+        try:
+            return self.store.runs()
+        except SpoolFailed:
+            if self.directory.exists():
+                raise
+            return ()
 
     def positions(self) -> Mapping[PositionKey, Position]:
         """How far it has read each partition or file: where it goes on.
@@ -152,6 +159,7 @@ class Replays:
         until: int | None,
         past_horizon: bool,
         parameters: Mapping[str, object],
+        only_copy: bool = False,
     ) -> Replay:
         """A new replay, to be read. The caller holds the lock `replay-NAME`.
 
@@ -167,11 +175,14 @@ class Replays:
             until=until,
             past_horizon=past_horizon,
             parameters=parameters,
+            only_copy=only_copy,
         )
         directory = self._directory / record.id
         with self._tools.writing(), self._tools.numbering():  # so that no one takes it for a leftover
             with refusals(directory):
                 directory.mkdir(mode=0o700)
+            with fatal(self._directory):
+                self._tools.disk.fsync_folder(self._directory)
             self._write(directory, record)
         return Replay(record, directory, self._tools)
 

@@ -25,7 +25,7 @@ PARTITIONS = 3
 SECONDS = 14
 """Event times are so many different seconds: ties, and late events, are frequent."""
 
-EXAMPLES = int(os.environ.get("EX", "2000"))
+EXAMPLES = 2_000
 
 SHARED_MEMORY = Path("/dev/shm")
 
