@@ -34,10 +34,10 @@ def rates(figures: dict, folder: Path) -> None:
     bytes_: Bars = []
     for program in programs:
         name, median = program["name"], program["median"]
-        ours = median["ingest_rate"] is not None
+        ours = name.startswith("s2s-bridge")
         speed.append((name, median["rate"], OURS if ours else PEER))
         bytes_.append((name, median["file_bytes"] / 1e6 or None, OURS if ours else PEER))
-        if ours:
+        if median["ingest_rate"] is not None:
             speed.append((f"{name}, ingest alone", median["ingest_rate"], PART))
             bytes_.append(("", None, PART))
     drawing = Drawing(WIDTH, TOP + len(speed) * ROW + 56)

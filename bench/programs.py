@@ -93,5 +93,5 @@ PROGRAMS = {
     "obvious": partial(obvious, name="the obvious program"),
     "bridge": bridge,
     "replay": partial(replay, name="s2s-bridge replay"),
-    "replay-history": partial(replay, name="s2s-bridge replay, 10 M delivered before", history=10_000_000),
+    "replay-history": partial(replay, name="s2s-bridge replay, 10 M delivered", history=10_000_000),
 }

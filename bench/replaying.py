@@ -49,18 +49,17 @@ def replay(kafka: Kafka, load: Load, name: str, history: int = 0) -> Result:
         watch = Watch(address=settings["http"]["listen"], root=sshd.root)
         usage = run(_command(settings, folder, load), watch=watch, stderr=said)
         begun = child.logged(said, "replay_begun")[0]
-        sealed, uploaded = child.logged(said, "run_sealed"), child.logged(said, "file_uploaded")
+        uploaded = child.logged(said, "file_uploaded")
         size = sum(path.stat().st_size for path in sshd.files())
     if not watch.landed:
         raise SystemExit("bench: the replay ended without a file on the server")
-    ready, last = _instant(begun) - usage.started, max(map(_instant, sealed))
+    ready = _instant(begun) - usage.started
     return Result(
         name=name,
         events=load.events,
         seconds=max(watch.landed.values()) - ready,
         usage=usage,
         size=size,
-        ingest=last - usage.started - ready,
         uploads=sum(line["seconds"] for line in uploaded),
         memberships=sum(line["memberships"] for line in uploaded),
     )

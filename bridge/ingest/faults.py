@@ -89,6 +89,16 @@ def fenced(group: str) -> BridgeError:
     )
 
 
+def told(exception: KafkaException, group: str, where: str) -> BridgeError:
+    """What is said where Kafka was asked once, and no call will try again."""
+    error = error_of(exception)
+    if error is None:
+        return BridgeError(f"{where}: Kafka client failed: {exception}")
+    if is_passing(exception):
+        return BridgeError(f"{where}: no broker answers ({error.str()}): see that Kafka runs")
+    return explained(error, group, where)
+
+
 def explained(error: KafkaError, group: str, where: str) -> BridgeError:
     """A Kafka error that ends the run, in one line."""
     # A fatal error reaches us under a code of its own; only its text says which it was.

@@ -12,12 +12,11 @@ from confluent_kafka.admin import AdminClient
 from bridge.audience.roster import Roster
 from bridge.audience.rows import source_rank
 from bridge.config import Config, KafkaSettings
-from bridge.errors import BridgeError
 from bridge.ingest.client_settings import client_settings
 from bridge.ingest.cluster import AdminTopicIds, TopicIds
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.ingest.decode import decoder_for
-from bridge.ingest.faults import MISSING, error_of, explained, is_passing
+from bridge.ingest.faults import MISSING, error_of, told
 from bridge.ingest.intake import Intake, Piece
 from bridge.ingest.registry import Schemas
 from bridge.ingest.topics import Topics
@@ -158,7 +157,7 @@ class _Ranks:
         try:
             self._ids = ids or AdminTopicIds(AdminClient({"log_level": 0, **client_settings(kafka)}))
         except KafkaException as exception:
-            raise self._explained(exception, "kafka.properties") from exception
+            raise told(exception, self._group, "kafka.properties") from exception
 
     def of(self, topic: str) -> int | None:
         """The topic's rank; None: Kafka has no such topic (any more)."""
@@ -175,15 +174,7 @@ class _Ranks:
             error = error_of(exception)
             if error is not None and error.code() in MISSING:
                 return None
-            raise self._explained(exception, f"topic {topic}") from exception
-
-    def _explained(self, exception: KafkaException, where: str) -> BridgeError:
-        error = error_of(exception)
-        if error is None:
-            return BridgeError(f"{where}: Kafka client failed: {exception}")
-        if is_passing(exception):
-            return BridgeError(f"{where}: no broker answers ({error.str()}): see that Kafka runs")
-        return explained(error, self._group, where)
+            raise told(exception, self._group, f"topic {topic}") from exception
 
 
 def _all_stay(letters: Sequence[DeadLetter], why: Why) -> Verdict:

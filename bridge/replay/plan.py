@@ -22,7 +22,7 @@ from bridge.config import Config, Stream
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.client_settings import client_settings, reader_settings
 from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, TopicIds, edges, partitions_of
-from bridge.ingest.faults import MISSING, error_of, explained, is_passing
+from bridge.ingest.faults import MISSING, error_of, told
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
 from bridge.replay.request import Request, chosen, complete, iso
@@ -105,7 +105,7 @@ class Planner:
             self._admin = AdminClient({"log_level": 0, **client_settings(config.kafka)})
             self._consumer = Consumer({**settings, "log_level": 0})
         except KafkaException as exception:
-            raise self._explained(exception, "kafka.properties") from exception
+            raise told(exception, self._group, "kafka.properties") from exception
         self._ids = ids or AdminTopicIds(self._admin)
 
     def __enter__(self) -> Self:
@@ -138,7 +138,7 @@ class Planner:
                 and not any(self._cleanup(name).compacted for name in names),
             )
         except KafkaException as exception:
-            raise self._explained(exception, "replay") from exception
+            raise told(exception, self._group, "replay") from exception
 
     def check(self, plan: Plan) -> None:
         """See that the topics of a plan made earlier are still the same.
@@ -161,7 +161,7 @@ class Planner:
             error = error_of(exception)
             if error is not None and error.code() in MISSING:
                 return None
-            raise self._explained(exception, "replay") from exception
+            raise told(exception, self._group, "replay") from exception
 
     def _by_offset(
         self, wanted: Mapping[Partition, int], streams: Iterable[Stream]
@@ -278,14 +278,6 @@ class Planner:
             compacted="compact" in values.get("cleanup.policy", ""),
             kept_for=None if by_size or kept_for < 0 else kept_for,
         )
-
-    def _explained(self, exception: KafkaException, where: str) -> BridgeError:
-        error = error_of(exception)
-        if error is None:
-            return BridgeError(f"{where}: Kafka client failed: {exception}")
-        if is_passing(exception):
-            return BridgeError(f"{where}: no broker answers ({error.str()}): see that Kafka runs")
-        return explained(error, self._group, where)
 
 
 def _place(at: Partition, offset: int) -> str:

@@ -13,7 +13,7 @@ from bridge.config import KafkaSettings, Stream
 from bridge.errors import BridgeError
 from bridge.ingest.client_settings import MIB, client_settings, reader_settings
 from bridge.ingest.cluster import AdminTopicIds, Edges, TopicIds, edges, partitions_of
-from bridge.ingest.faults import error_of, explained, is_passing
+from bridge.ingest.faults import told
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
 
@@ -82,7 +82,7 @@ class Reader:
             self._admin = AdminClient({"log_level": 0, **client_settings(kafka)})
             self._consumer = Consumer({**settings, "log_level": 0})
         except KafkaException as exception:
-            raise self._explained(exception, "kafka.properties") from exception
+            raise told(exception, self._group, "kafka.properties") from exception
         self._ids = ids or AdminTopicIds(self._admin)
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class Reader:
                 messages=self._read(edges(self._admin, partitions), most),
             )
         except KafkaException as exception:
-            raise self._explained(exception, f"stream {stream.name}") from exception
+            raise told(exception, self._group, f"stream {stream.name}") from exception
 
     def _read(self, ends: dict[Partition, Edges], most: int) -> list[Message]:
         starts = {at: max(edge.low, edge.high - most) for at, edge in ends.items() if edge.high > edge.low}
@@ -137,15 +137,7 @@ class Reader:
         """Other errors pass, or end in nothing coming; a group that nobody joins may well be refused."""
         error = message.error()
         if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            raise self._explained(KafkaException(error), f"topic {message.topic()}")
-
-    def _explained(self, exception: KafkaException, where: str) -> BridgeError:
-        error = error_of(exception)
-        if error is None:
-            return BridgeError(f"{where}: Kafka client failed: {exception}")
-        if is_passing(exception):
-            return BridgeError(f"{where}: no broker answers ({error.str()}): see that Kafka runs")
-        return explained(error, self._group, where)
+            raise told(KafkaException(error), self._group, f"topic {message.topic()}")
 
 
 def _offset(message: Message) -> int:
