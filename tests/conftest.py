@@ -4,12 +4,20 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.parts import kafka as kafka_part
 from tests.parts import openssh
 from tests.parts.kafka import Kafka
 from tests.parts.openssh import OpenSsh
 from tests.parts.registry import SchemaRegistry
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A command sends the log to the stderr of its time, which for a later test is closed."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
