@@ -508,6 +508,10 @@ FAULTY = [
         ],
         f"streams[2].placeholder_segment: differs from streams[1], {PLACEHOLDERS}",
     ),
+    (
+        [("streams/1", second("streams", name="other", topics=["other"], historical_after="6h"))],
+        f"streams[1].historical_after: differs from streams[0], {PLACEHOLDERS}",
+    ),
     # schemas
     *(
         (

@@ -287,3 +287,20 @@ def test_a_stop_leaves_a_file_that_is_being_built(tmp_path):
     site.restart()
     site.deliver()
     assert site.differences() == []
+
+
+def test_a_timestamp_of_now_becomes_the_events_time_where_it_is_old(tmp_path):
+    """Older than `historical_after` when the file is built: 0 is the event's second; younger: it stays 0."""
+    site = Site(tmp_path)
+    site.historical_after[DISPLAY] = HOUR
+    now = site.clock.now()
+    old, young = now - HOUR - SECOND, now - HOUR + MINUTE
+    site.give(
+        Write(1, 7, event_time=old),
+        Write(1, 8, event_time=young),
+        Write(1, 9, timestamp=-1, event_time=old),
+        Write(1, 10, timestamp=1_400_000_000, event_time=old),
+    )
+    site.deliver()
+    (held,) = (users[user_id(1)] for users in site.state().values())
+    assert held == {"7": (old // 1000,), "8": (0,), "10": (1_400_000_000,)}

@@ -127,6 +127,8 @@ class Site:
         (directory / "remote").mkdir()
         self.remote = WeakRemote(directory / "remote", self.clock)
         self.draining = False
+        self.historical_after: dict[Audience, int] = {}
+        """From which age of an event on its 0 becomes its time, by audience."""
         self.events: list[dict[str, object]] = []
         self.deliverer = self._deliverer()
 
@@ -207,7 +209,7 @@ class Site:
                 observer=SilentObserver(),
                 placeholders={},
                 fallback_placeholder=oracle.PLACEHOLDER,
-                historical_after={},
+                historical_after=self.historical_after,
                 file_room=lambda: self.room,
                 drain=lambda: self.draining,
             )
