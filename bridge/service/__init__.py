@@ -2,5 +2,5 @@
 
 opening: spool, locks, ledger ─▶ wiring: the parts, from the configuration ─▶ service: threads, deliveries
                                                housekeeping: merge, retire, pause (pressure, replay_upkeep)
-replaying, redriving: read into the spool ─▶ replay_delivery: by the running bridge, or by deliveries of its own
+replaying, redriving: into the spool ─▶ replay_delivery: by the running bridge, or by deliveries of its own
 """
