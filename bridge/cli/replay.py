@@ -20,9 +20,7 @@ from bridge.replay.request import Bounds, Request, checked_name, default_name, i
 from bridge.service.rehearsal import Forecast, rehearse
 from bridge.service.replaying import Replaying, cancel, replaying
 from bridge.service.wiring import over_sftp
-
-DRY_RUN = "dry_run"
-"""What a dry run is called, before a name that it was given: no other replay's name has an underscore."""
+from bridge.spool.replays import DRY_RUN
 
 From = Annotated[str | None, typer.Option("--from", metavar="T", help="First event time, inclusive.")]
 To = Annotated[str | None, typer.Option("--to", metavar="T", help="Last event time, exclusive.")]
@@ -76,7 +74,7 @@ def replay(
     with replaying(settings, over_sftp(clock), request, files=paths, dry=dry_run, stop=stop) as work:
         if _read(work, stop):
             if dry_run:
-                _tell_forecast(rehearse(work))
+                _tell_forecast(rehearse(work, stop))
             else:
                 deliver(work.deliver, stop)
 
@@ -130,7 +128,9 @@ def _read(work: Replaying, stop: Event) -> bool:
     with reading(work.tally, shown=sys.stderr.isatty()):
         finished = work.read(stop)
     _tell_read(work.tally)
-    if not finished:
+    if not finished and work.dry:
+        print("stopped; nothing of it is left")
+    elif not finished:
         print("stopped; the same command goes on where it was")
     return finished
 
@@ -146,7 +146,10 @@ def _tell_read(tally: Tally) -> None:
         print(f"refused: {count:,} {reason}; the first: {tally.first_refused[reason]}")
 
 
-def _tell_forecast(forecast: Forecast) -> None:
+def _tell_forecast(forecast: Forecast | None) -> None:
+    if forecast is None:
+        print("stopped; nothing of it is left")
+        return
     for share in forecast.shares:
         print(
             f"would send: {share.audience.key}  {total([share])}; {share.superseded:,} overtaken, "

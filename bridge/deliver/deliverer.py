@@ -180,7 +180,7 @@ class Deliverer:
         )
 
         def ask(*, replay: bool) -> Room | Closed:
-            waits = live_waits(waiting, unfinished)
+            waits = live_waits(waiting, unfinished) or self._held_back(now)
             return room(
                 settings,
                 attempts,

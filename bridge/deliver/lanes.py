@@ -101,8 +101,15 @@ class Held:
             removals=Frontier(),
             others=(Lane(runs=self.runs, frontier=_BEHIND_ALL), *others),
             newest_delivered=state.newest_delivered,
-            horizon=None if own.record.past_horizon else state.horizon,
+            horizon=_horizon(own.record, state),
         )
+
+
+def _horizon(record: ReplayRecord, state: AudienceState) -> int | None:
+    """What limits the adds of a replay: of topics read to their ends only what never stood in them."""
+    if record.forced:
+        return None
+    return state.foreign_horizon if record.past_horizon else state.horizon
 
 
 def look(spool: Spool) -> Held:

@@ -6,6 +6,7 @@ done. A ledger may be used from several threads. Instants are epoch milliseconds
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -161,18 +162,30 @@ class Ledger:
             ).fetchall()
         return {ledger_rows.audience(row): ledger_rows.audience_state(row) for row in rows}
 
-    def raise_horizons(self, horizons: Mapping[Audience, int]) -> None:
-        """Runs are about to be retired: the newest event time in them, by audience. Horizons never sink."""
+    def raise_horizons(self, horizons: Mapping[Audience, int], *, foreign: bool = False) -> None:
+        """Runs are about to be retired: the newest event time in them, by audience. Horizons never sink.
+
+        `foreign`: they came from archives or dead letters, so that no topic holds what they hold.
+        """
         with self._database.transaction() as connection:
             for audience, horizon in horizons.items():
                 known = statements.audience_state(connection, audience)
-                raised = horizon if known.horizon is None else max(known.horizon, horizon)
-                statements.write_audience(connection, audience, replace(known, horizon=raised))
+                raised = replace(known, horizon=_later(known.horizon, horizon))
+                if foreign:
+                    raised = replace(raised, foreign_horizon=_later(known.foreign_horizon, horizon))
+                statements.write_audience(connection, audience, raised)
 
-    def forget_replay(self, replay: str) -> None:
-        """The replay is gone: nobody asks any more how far it was delivered."""
+    def forget_replays(self, there: Callable[[], AbstractSet[str]]) -> None:
+        """Of replays that are gone nobody asks any more how far they were delivered.
+
+        `there`: the ids of those that are there, asked for once those that are known have been read.
+        """
+        known = {replay for state in self.audiences().values() for replay in state.replayed}
+        gone = known - there()
+        if not gone:
+            return
         with self._database.transaction() as connection:
-            statements.delete_replay(connection, replay)
+            statements.delete_replays(connection, gone)
 
     def skip(self, audience: Audience, progress: Progress) -> None:
         """All rows have lost: the audience advances without a file, and without a turn."""
@@ -300,3 +313,7 @@ class Ledger:
                 "SELECT skew, closed_until FROM accounts WHERE account = ?", (account,)
             ).fetchone()
         return (0, 0) if row is None else (int(row["skew"]), int(row["closed_until"]))
+
+
+def _later(one: int | None, other: int) -> int:
+    return other if one is None else max(one, other)

@@ -74,6 +74,7 @@ def audience_state(row: sqlite3.Row) -> AudienceState:
         replayed={replay: Frontier.from_json(steps) for replay, steps in json.loads(row["replayed"]).items()},
         newest_delivered=row["newest_delivered"],
         horizon=row["horizon"],
+        foreign_horizon=row["foreign_horizon"],
         served_at=row["served_at"],
         bytes_per_membership=row["bytes_per_membership"],
     )
@@ -90,6 +91,7 @@ def audience_values(whose: Audience, state: AudienceState) -> dict[str, object]:
         "replayed": json.dumps({replay: steps.to_json() for replay, steps in state.replayed.items()}),
         "newest_delivered": state.newest_delivered,
         "horizon": state.horizon,
+        "foreign_horizon": state.foreign_horizon,
         "served_at": state.served_at,
         "bytes_per_membership": state.bytes_per_membership,
     }

@@ -65,6 +65,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE files DROP COLUMN replay",
         "ALTER TABLE files ADD COLUMN replay TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE audiences ADD COLUMN replayed TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE audiences ADD COLUMN foreign_horizon INTEGER",
     ),
 )
 

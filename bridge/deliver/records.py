@@ -79,6 +79,8 @@ class AudienceState:
     """Newest event time among all that was delivered, by replays too."""
     horizon: int | None = None
     """Newest event time in any retired run; None: no run of it was retired."""
+    foreign_horizon: int | None = None
+    """Newest event time in any retired run of archives or dead letters: what no topic holds."""
     served_at: int | None = None
     """When a file of it was last uploaded."""
     bytes_per_membership: float = BYTES_PER_MEMBERSHIP

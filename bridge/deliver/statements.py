@@ -1,6 +1,7 @@
 """The ledger's steps inside a transaction: SQL here, the order and the promises in `ledger`."""
 
 import sqlite3
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from bridge.audience.audience import Audience
@@ -18,11 +19,12 @@ _INSERT_FILE = """
 
 _WRITE_AUDIENCE = """
     INSERT INTO audiences (audience, account, fields, frontier, removals, replayed, newest_delivered, horizon,
-        served_at, bytes_per_membership)
+        foreign_horizon, served_at, bytes_per_membership)
     VALUES (:audience, :account, :fields, :frontier, :removals, :replayed, :newest_delivered, :horizon,
-        :served_at, :bytes_per_membership)
+        :foreign_horizon, :served_at, :bytes_per_membership)
     ON CONFLICT (audience) DO UPDATE SET frontier = :frontier, removals = :removals, replayed = :replayed,
-        newest_delivered = :newest_delivered, horizon = :horizon, served_at = :served_at,
+        newest_delivered = :newest_delivered, horizon = :horizon,
+        foreign_horizon = :foreign_horizon, served_at = :served_at,
         bytes_per_membership = :bytes_per_membership"""
 
 
@@ -124,12 +126,14 @@ def files_of_replay(connection: sqlite3.Connection, replay: str) -> tuple[FileRe
     return tuple(ledger_rows.file_record(row) for row in rows)
 
 
-def delete_replay(connection: sqlite3.Connection, replay: str) -> None:
-    """No audience knows of the replay any more."""
+def delete_replays(connection: sqlite3.Connection, replays: AbstractSet[str]) -> None:
+    """No audience knows of these replays any more, but of those with files that may yet arrive."""
+    rows = connection.execute("SELECT DISTINCT replay FROM files WHERE state IN (?, ?)", UNFINISHED)
+    gone = replays - {row["replay"] for row in rows}
     for row in connection.execute("SELECT * FROM audiences").fetchall():
         state = ledger_rows.audience_state(row)
-        if replay in state.replayed:
-            left = {other: frontier for other, frontier in state.replayed.items() if other != replay}
+        left = {replay: frontier for replay, frontier in state.replayed.items() if replay not in gone}
+        if left != state.replayed:
             write_audience(connection, ledger_rows.audience(row), replace(state, replayed=left))
 
 

@@ -21,7 +21,7 @@ from bridge.service.pressure import excess, paused_streams
 from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
-from bridge.spool.upkeep import Rewrite, plan_merge, plan_retirement, summary
+from bridge.spool.upkeep import Retirement, Rewrite, plan_merge, plan_retirement, summary
 
 log = structlog.get_logger()
 
@@ -117,6 +117,7 @@ class Housekeeping:
         if now - self._forgotten_at >= HOUR:
             self._forgotten_at = now
             self._ledger.forget(now - REMEMBERED)
+            self._ledger.forget_replays(lambda: {replay.id for replay in self._spool.replays.all()})
 
     def _retire(
         self, runs: Sequence[Run], states: Mapping[Audience, AudienceState], watch: Callable[[], None]
@@ -130,14 +131,11 @@ class Housekeeping:
             over_bytes=excess(self._spool.usage(), settings.max_bytes),
         )
         over_bytes = excess(self._spool.usage(), settings.max_bytes)
-        retirement = plan_retirement(
-            [summary(run) for run in runs],
-            delivered=lambda audience: states.get(audience, AudienceState()).frontier.lowest,
-            now=self._clock.now(),
-            retention=settings.retention,
-            over_bytes=over_bytes,
-            kept_since=replay_upkeep.waiting_since(self._spool.replays.all(), states),
-        )
+        kept_since = replay_upkeep.judged_since(self._spool, self._ledger, states)
+        retirement = self._retirement(runs, states, over_bytes, kept_since)
+        if over_bytes > 0 and not retirement.decisions and kept_since is not None:
+            replay_upkeep.leave_to_history(self._spool, self._ledger, states)
+            retirement = self._retirement(runs, states, over_bytes, None)
         if not retirement.decisions:
             return
         if over_bytes > 0:
@@ -149,6 +147,22 @@ class Housekeeping:
                 self._spool.rewrite(by_number[decision.number], decision.drop, watch)
             else:
                 self._spool.retire(by_number[decision.number])
+
+    def _retirement(
+        self,
+        runs: Sequence[Run],
+        states: Mapping[Audience, AudienceState],
+        over_bytes: int,
+        kept_since: int | None,
+    ) -> Retirement:
+        return plan_retirement(
+            [summary(run) for run in runs],
+            delivered=lambda audience: states.get(audience, AudienceState()).frontier.lowest,
+            now=self._clock.now(),
+            retention=self._config.spool.retention,
+            over_bytes=over_bytes,
+            kept_since=kept_since,
+        )
 
     def _merge(self, states: Mapping[Audience, AudienceState], watch: Callable[[], None]) -> None:
         if not self._merging:

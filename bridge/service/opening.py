@@ -14,6 +14,7 @@ from bridge.deliver.ledger import Ledger, LedgerDamaged
 from bridge.deliver.quota import closing
 from bridge.errors import BridgeError
 from bridge.spool.locks import LockHeld
+from bridge.spool.replays import ReplayState
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -108,7 +109,7 @@ def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: b
     except LedgerDamaged:
         if not adopt:
             raise
-    if spool.runs() and not adopt:
+    if _holds_runs(spool) and not adopt:
         raise BridgeError(
             f"{path} is missing, though {spool.directory} holds runs: what was delivered is not known; bring "
             f"it back, or start with --adopt to deliver all runs again, from tomorrow's quota on"
@@ -116,6 +117,12 @@ def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: b
     charged = {account.name: closing(account.quota, now, 0, DAY) for account in accounts} if adopt else {}
     log.warning("ledger_created", path=str(path), windows_counted_as_spent=sorted(charged))
     return Ledger.create(path, spool.id, now, charged)
+
+
+def _holds_runs(spool: Spool) -> bool:
+    """Whether anything may have been delivered. A replay has a ledger before it is read (`replaying`)."""
+    read = (one for one in spool.replays.all() if one.record.state is not ReplayState.READING)
+    return bool(spool.runs()) or any(True for _ in read)
 
 
 def newest_run(ledger: Ledger) -> int:

@@ -55,7 +55,7 @@ class RedriveTally(Tally):
 
 @dataclass(kw_only=True)
 class Redriving:
-    """One call; it holds the lock `replay-redrive`."""
+    """One call; it holds the lock `redrive`."""
 
     config: Config
     """The configuration."""
@@ -193,7 +193,7 @@ def redriving(config: Config, outside: Outside, reason: str | None) -> Iterator[
     directory = letters_directory(config)
     spool = Spool.open(config.spool.directory, clock=outside.clock)
     with ExitStack() as stack:
-        stack.enter_context(spool.lock("replay-redrive").acquire(0, outside.clock))
+        stack.enter_context(spool.lock("redrive").acquire(0, outside.clock))
         replay, undelivered = _left(spool, reason)
         for one in [*undelivered, *([replay] if replay else [])]:
             stack.enter_context(_own(spool, one.record.name, outside.clock))

@@ -1,9 +1,9 @@
 """What a replay would send (`replay --dry-run`): read, judged and compressed as it would be, then dropped."""
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from threading import Event
 from typing import TYPE_CHECKING
 
 from bridge.audience.audience import Audience
@@ -12,8 +12,9 @@ from bridge.clock import DAY
 from bridge.config import Account, Config, QuotaSettings
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import gather
-from bridge.deliver.lanes import Held, look
+from bridge.deliver.lanes import Held, View, look
 from bridge.deliver.ledger import Ledger
+from bridge.deliver.quota import WORTHWHILE
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences
 from bridge.service.opening import LEDGER
@@ -58,8 +59,8 @@ class Forecast:
     """The same where live data always waits; None: it would never end, as `replay_share` is 0."""
 
 
-def rehearse(replaying: Replaying) -> Forecast:
-    """What the replay, which is read, would send.
+def rehearse(replaying: Replaying, stop: Event) -> Forecast | None:
+    """What the replay, which is read, would send; None: stopped before that is known.
 
     Raises:
         BridgeError: A run or the ledger cannot be read.
@@ -68,11 +69,14 @@ def rehearse(replaying: Replaying) -> Forecast:
     own = held(replaying.replay)
     others = look(replaying.spool)
     everything = Held(runs=others.runs, replays=(*others.replays, own))
-    shares = tuple(
-        share
-        for audience in sorted(audiences(own.runs))
-        if (share := _share(config, everything, audience, states, own.record.id))
-    )
+    shares: list[Share] = []
+    for audience in sorted(audiences(own.runs)):
+        view = everything.view(states.get(audience, AudienceState()), own.record.id)
+        share = _share(config, view, audience, stop)
+        if stop.is_set():
+            return None
+        if share is not None:
+            shares.append(share)
     alone: list[int | None] = []
     beside: list[int | None] = []
     for account in config.accounts:
@@ -81,7 +85,7 @@ def rehearse(replaying: Replaying) -> Forecast:
         alone.append(hours(account.quota, needs, part=1, bytes_part=kept))
         beside.append(hours(account.quota, needs, part=account.quota.replay_share))
     return Forecast(
-        shares=shares,
+        shares=tuple(shares),
         hours_alone=_longest(alone),
         hours_beside=_longest(beside),
     )
@@ -121,29 +125,34 @@ def _bytes_part(replaying: Replaying, account: Account) -> float:
     now, quota = replaying.outside.clock.now(), account.quota
     path = replaying.spool.directory / LEDGER
     if not path.exists():
-        return quota.replay_share
+        return _share_at_first(quota)
     with Ledger.read_only(path) as ledger:
         known_since = ledger.known_since(account.name)
         if known_since is None or known_since > now - DAY:
-            return quota.replay_share
+            return _share_at_first(quota)
         attempts = ledger.attempts(account.name, now - DAY)
     return 1 - sum(attempt.bytes for attempt in attempts if not attempt.replay) / quota.bytes_per_day
 
 
+def _share_at_first(quota: QuotaSettings) -> float:
+    """Where nothing is known of live data yet; as `quota.room` has it."""
+    return quota.replay_share or 1 / WORTHWHILE
+
+
 def _share(
     config: Config,
-    everything: Held,
+    view: View,
     audience: Audience,
-    states: Mapping[Audience, AudienceState],
-    replay: str,
+    stop: Event,
 ) -> Share | None:
-    """What an audience would be sent; None: nothing is pending of it."""
-    view = everything.view(states.get(audience, AudienceState()), replay)
+    """What an audience would be sent; None: nothing is pending of it, or it was stopped."""
     quota = config.account(audience.account).quota
-    largest = min(quota.max_file_bytes, int(quota.bytes_per_day * (quota.replay_share or 1)))
+    largest = min(quota.max_file_bytes, int(quota.bytes_per_day * _share_at_first(quota)))
     member = CappedGzip(_Nowhere(), limit=2**62, level=config.roll.compression_level)
     memberships = superseded = beyond = 0
     for gathered in gather(audience, view, ""):
+        if stop.is_set():
+            return None
         lines = render(audience, gathered.settled.send, placeholders(config).get(audience, ""))
         member.write(lines.text)
         memberships += lines.memberships

@@ -101,20 +101,35 @@ class ReplayDelivery:
             self.config, opened, self.outside, SilentObserver(), drain=threading.Event().is_set
         )
         deliveries.start(threads)
-        while not (stop.is_set() or threads.failures or not deliveries.working):
-            delivery = self._look(opened.ledger)
-            tell(delivery)
-            if delivery.done:
-                break
-            if claimed(self.spool, self.outside.clock):
-                log.info("gives_way", replay=self.replay.id, to="a bridge that starts")
-                break
-            threads.wait(LOOK)
-        deliveries.stop()
+        try:
+            self._work(opened, deliveries, threads, stop, tell)
+        finally:
+            deliveries.stop()
         threads.raise_first()
         delivery = self._look(opened.ledger)
         tell(delivery)
         return delivery.done
+
+    def _work(  # the parts of one delivery
+        self,
+        opened: Opened,
+        deliveries: Deliveries,
+        threads: Threads,
+        stop: threading.Event,
+        tell: Callable[[Delivery], None],
+    ) -> None:
+        """Until all is delivered, or somebody else is to go on, or it cannot."""
+        claims = 0
+        while deliveries.working and not (stop.is_set() or threads.failures or threads.damages):
+            delivery = self._look(opened.ledger)
+            tell(delivery)
+            # another replay that looks whether it may deliver has the claim too, but not for two looks
+            claims = claims + 1 if claimed(self.spool, self.outside.clock) else 0
+            if claims > 1:
+                log.info("gives_way", replay=self.replay.id, to="a bridge that starts")
+            if delivery.done or claims > 1:
+                return
+            threads.wait(LOOK)
 
     def _look(self, ledger: Ledger) -> Delivery:
         return Delivery(

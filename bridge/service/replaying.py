@@ -23,6 +23,7 @@ from bridge.replay.material import ArchiveMaterial, Material, TopicMaterial, str
 from bridge.replay.plan import Plan, Planner
 from bridge.replay.reading import Reading, Tally
 from bridge.replay.request import Request
+from bridge.service.opening import opened_beside
 from bridge.service.pressure import room_for_replays
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
 from bridge.service.wiring import Outside
@@ -30,6 +31,14 @@ from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
+
+
+FEW_RUNS = 16
+"""A replay that is read has no more: a delivery looks through those of all replays in the spool."""
+
+
+class _Stopped(Exception):  # noqa: N818  # it names a state
+    """The process is to stop while runs are merged; nothing has changed."""
 
 
 class NoRoom(BridgeError):  # noqa: N818  # it names a state, as people say it
@@ -82,6 +91,7 @@ class Replaying:
             if isinstance(error, NoRoom) or isinstance(self.material, ArchiveMaterial):
                 self.spool.replays.remove(self.replay)
             raise
+        finished = finished and self._merge(stop)
         if finished and not self.dry:
             self.spool.replays.move_on(self.replay, ReplayState.READ)
         return finished
@@ -92,6 +102,21 @@ class Replaying:
             config=self.config, outside=self.outside, spool=self.spool, replay=self.replay
         )
         return delivery.run(stop, tell)
+
+    def _merge(self, stop: threading.Event) -> bool:
+        """Few runs stay open for as long as it is history; False: stopped before."""
+
+        def watch() -> None:
+            if stop.is_set():
+                raise _Stopped
+
+        runs = self.replay.runs()
+        try:
+            if len(runs) > FEW_RUNS:
+                self.replay.store.merge(runs, watch)
+        except _Stopped:
+            return False
+        return True
 
     def _see_room(self) -> None:
         most = self.config.spool.max_bytes
@@ -127,7 +152,7 @@ def replaying(
         LockHeld: Another process has this replay.
         BridgeError: Kafka, the registry, the spool or the ledger cannot be used.
     """
-    archives = [recognise(path) for path in files]
+    now, archives = outside.clock.now(), [recognise(path) for path in files]
     spool = Spool.open(config.spool.directory, clock=outside.clock)
     with ExitStack() as stack:
         stack.enter_context(spool.lock(f"replay-{request.name}").acquire(0, outside.clock))
@@ -149,7 +174,10 @@ def replaying(
             if registry is not None:
                 stack.callback(registry.close)
             material = TopicMaterial.of(config, plan, registry, outside.clock)
-        made = replay or _created(spool, outside, request, asked, plan)
+        if not dry:
+            with opened_beside(spool, config, outside.clock):
+                pass  # there is a ledger from here on: without one, what a replay has sent would not be known
+        made = replay or _created(spool, now, request, asked, plan)
         if dry:
             stack.callback(spool.replays.discard, made)
         yield Replaying(
@@ -192,9 +220,12 @@ def cancel(config: Config, outside: Outside, name: str) -> Replay:
             raise UsageError(
                 f"--name {name}: no unfinished replay has this name; s2s-bridge status lists them"
             )
+        if replay.record.only_copy:
+            raise UsageError(
+                f"--name {name}: it has taken dead letters out of their files: go on with it by "
+                f"s2s-bridge dead-letters redrive"
+            )
         if replay.record.state is ReplayState.READING:
-            if replay.record.only_copy:
-                raise UsageError(f"--name {name}: its dead letters are taken already: end it with redrive")
             spool.replays.remove(replay)
         else:
             spool.replays.move_on(replay, ReplayState.CANCELLED)
@@ -202,7 +233,9 @@ def cancel(config: Config, outside: Outside, name: str) -> Replay:
 
 
 def _asked(request: Request, archives: Sequence[Archive]) -> dict[str, object]:
-    return request.parameters() | {"files": sorted(archive.digest for archive in archives)}
+    return request.parameters() | {
+        "files": sorted(f"{archive.digest} {archive.label}" for archive in archives)
+    }
 
 
 def _see_same(replay: Replay, asked: Mapping[str, object]) -> None:
@@ -227,13 +260,15 @@ def _plan(config: Config, outside: Outside, request: Request, replay: Replay | N
 
 
 def _created(
-    spool: Spool, outside: Outside, request: Request, asked: Mapping[str, object], plan: Plan | None
+    spool: Spool, now: int, request: Request, asked: Mapping[str, object], plan: Plan | None
 ) -> Replay:
+    """`now`: before the plan was made, so that no live event lies between the two."""
     return spool.replays.create(
         name=request.name,
-        now=outside.clock.now(),
+        now=now,
         until=request.bounds.until,
-        past_horizon=request.force or (plan is not None and plan.past_horizon),
+        past_horizon=plan is not None and plan.past_horizon,
+        forced=request.force,
         parameters={"asked": asked, "plan": None if plan is None else plan.to_json()},
     )
 

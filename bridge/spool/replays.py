@@ -22,13 +22,16 @@ from bridge.errors import BridgeError
 from bridge.spool.disk import SpoolFailed, fatal, refusals, size_of, write_durably
 from bridge.spool.folder import RunFolder
 from bridge.spool.footer import Position, PositionKey, newest
-from bridge.spool.run import Run
+from bridge.spool.run import Run, RunDamaged
 from bridge.spool.store import RunStore, Tools
 from bridge.spool.upkeep import MOST_RUNS, plan_merge, summary
 
 log = structlog.get_logger()
 
 _RECORD = "replay.json"
+
+DRY_RUN = "dry_run"
+"""What a dry run is called, before a name that it was given: no other replay's name has an underscore."""
 
 
 class ReplayState(StrEnum):
@@ -57,10 +60,11 @@ class ReplayRecord:
     until: int | None
     """Rows of events from this instant (epoch ms) on are not sent, but decide; None: all are to be sent."""
     past_horizon: bool
-    """Its adds are sent however old they are: what was read with them holds all that could be newer, or the
-    operator has decided so."""
+    """The horizon of live runs does not limit its adds: all that topics hold and is newer was read too."""
     parameters: Mapping[str, object]
     """What was asked for and found at the start, as JSON has it: it goes on only with the same."""
+    forced: bool = False
+    """Its adds are sent however old they are: the operator has decided so."""
     only_copy: bool = False
     """What it has read is gone from where it was: it is never given up before it is sent."""
 
@@ -159,6 +163,7 @@ class Replays:
         until: int | None,
         past_horizon: bool,
         parameters: Mapping[str, object],
+        forced: bool = False,
         only_copy: bool = False,
     ) -> Replay:
         """A new replay, to be read. The caller holds the lock `replay-NAME`.
@@ -175,6 +180,7 @@ class Replays:
             until=until,
             past_horizon=past_horizon,
             parameters=parameters,
+            forced=forced,
             only_copy=only_copy,
         )
         directory = self._directory / record.id
@@ -193,11 +199,18 @@ class Replays:
             SpoolFull: There is no room.
             SpoolFailed: The disk failed.
         """
-        record = replace(replay.record, state=state)
-        with self._tools.writing():
-            self._write(replay.directory, record)
-        replay.record = record
+        self._change(replay, state=state)
         log.info("replay_moved_on", replay=replay.id, state=state)
+
+    def leave_to_history(self, replay: Replay) -> None:
+        """The horizon limits the replay like any other, durably: what it would be judged by has to go.
+
+        Raises:
+            SpoolFull: There is no room.
+            SpoolFailed: The disk failed.
+        """
+        self._change(replay, past_horizon=False)
+        log.warning("replay_limited", replay=replay.id, reason="history since it began makes room")
 
     def remove(self, replay: Replay) -> None:
         """The replay is gone. Of one that was delivered the caller has noted the horizon before.
@@ -222,9 +235,14 @@ class Replays:
         for directory in self._folders():
             if not (directory / _RECORD).exists():
                 self._remove(directory)
-            else:
-                for path in RunFolder(directory).leftovers():
-                    self._tools.unlink(path)
+                continue
+            try:
+                leftovers = RunFolder(directory).leftovers()
+            except RunDamaged as damage:  # whoever delivers or resumes it tells; nothing else stops for it
+                log.error("replay_damaged", replay=directory.name, reason=str(damage))
+                continue
+            for path in leftovers:
+                self._tools.unlink(path)
 
     def usage(self) -> int:
         """Bytes of all replays."""
@@ -233,6 +251,14 @@ class Replays:
     def highest(self) -> int:
         """The largest run number in any replay; 0 without one."""
         return max((RunFolder(directory).highest() for directory in self._folders()), default=0)
+
+    def _change(self, replay: Replay, **changes: object) -> None:
+        """Under the lock, as another process may change something else of the same record."""
+        with self._tools.writing(), self._tools.numbering():
+            record = _read(replay.directory / _RECORD) or replay.record
+            record = replace(record, **changes)  # type: ignore[arg-type]  # fields of it
+            self._write(replay.directory, record)
+        replay.record = record
 
     def _folders(self) -> Iterable[Path]:
         with refusals(self._directory):

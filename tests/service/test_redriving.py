@@ -292,7 +292,7 @@ def test_two_at_once(site):
     """The second one is told who is at work; so is who cancels the replay of one."""
     site.write(1, [letter(0, event(0))])
     with site.redriving() as work:
-        with pytest.raises(LockHeld, match=r"replay-redrive\.lock is held by process"), site.redriving():
+        with pytest.raises(LockHeld, match=r"redrive\.lock is held by process"), site.redriving():
             pass
         assert work.take(threading.Event())
         (replay,) = work.undelivered
