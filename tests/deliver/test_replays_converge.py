@@ -14,6 +14,7 @@ from bridge.deliver.records import AudienceState
 from bridge.deliver.schedule import Deliver
 from bridge.deliver.waiting import pending, unsent
 from bridge.replay.request import Bounds
+from bridge.service.replay_upkeep import let_go
 from bridge.spool.disk import Disk
 from bridge.spool.replays import ReplayState
 from bridge.spool.upkeep import plan_retirement, summary
@@ -187,7 +188,11 @@ class World:
         if since == until:
             return
         made = self.site.spool.replays.create(
-            name="r", now=self.site.clock.now(), until=until, past_horizon=True, parameters={}
+            name="r",
+            now=self.site.clock.now(),
+            until=until,
+            past_horizon=True,
+            parameters={"asked": {}, "plan": {}},
         )
         revise = Bounds(since=since, until=until).revise
         everything = [event for events in self.topic for event in events]
@@ -233,6 +238,9 @@ class World:
     def retire(self):
         """All delivered history goes that no waiting replay needs, as housekeeping lets it go."""
         site = self.site
+        replays = len(site.spool.replays.all())
+        let_go(site.spool, site.ledger, site.clock, retention=-1, over_bytes=0)
+        self.exact &= len(site.spool.replays.all()) == replays
         states, runs = site.ledger.audiences(), site.spool.runs()
         waiting = [one.record.created_at for one in look(site.spool).due_replays if unsent(one, states)]
         plan = plan_retirement(
