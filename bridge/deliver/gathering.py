@@ -4,6 +4,7 @@ Users are taken in ranges, so that memory is bounded however many there are.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -11,7 +12,8 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.late import Settled, late_rows, settle
 from bridge.audience.merge import latest
-from bridge.audience.rows import REMOVE, everything, sealed_schema, user_columns, user_key
+from bridge.audience.rows import REMOVE, everything, sealed_schema, user_columns
+from bridge.deliver.ahead import ahead
 from bridge.deliver.lanes import Lane, View, holding, starts
 from bridge.spool.ranges import range_starts
 from bridge.spool.run import Reader
@@ -40,6 +42,19 @@ class Gathered:
     """Newest event time among its pending rows, epoch ms."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What was read of one range of users."""
+
+    range: UserRange
+    rows: pl.DataFrame
+    """What waits."""
+    late: bool
+    """Something delivered may have overtaken some of it."""
+    against: pl.DataFrame
+    """What was delivered of the users of late rows, and what only decides."""
+
+
 class _Shelf:
     """One lane's rows of an audience, read by ranges of users that ascend."""
 
@@ -51,8 +66,10 @@ class _Shelf:
     def pending(self, users: UserRange) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What is not delivered: the rows that are to be sent, and those that only decide."""
         delivered = self._lane.frontier.at(users.start)
-        rows = self._read([one for one in self._readers if one.run.number > delivered], users, None)
-        rows = rows.filter(pl.col("run") > delivered)
+        waiting = [one for one in self._readers if one.run.number > delivered]
+        rows = self._read(waiting, users, None)
+        if any(one.run.low <= delivered for one in waiting):
+            rows = rows.filter(pl.col("run") > delivered)
         if self._lane.until is None:
             return rows, rows.clear()
         return rows.filter(sent(self._lane)), rows.filter(~sent(self._lane))
@@ -66,7 +83,9 @@ class _Shelf:
             if one.run.low <= delivered and one.run.audiences[self._audience].max_event_time >= since
         ]
         rows = self._read(reaching, users, since)
-        return rows.filter(pl.col("run") <= delivered, sent(self._lane))
+        if any(one.run.number > delivered for one in reaching):
+            rows = rows.filter(pl.col("run") <= delivered)
+        return rows if self._lane.until is None else rows.filter(sent(self._lane))
 
     def _read(self, readers: Sequence[Reader], users: UserRange, min_event_time: int | None) -> pl.DataFrame:
         empty = sealed_schema(self._audience).to_frame()
@@ -87,14 +106,14 @@ def next_start(view: View, *, removals_only: bool) -> str:
 def gather(audience: Audience, view: View, start: str) -> Iterator[Gathered]:
     """What the users from `start` on have to send, range by range.
 
+    While one range is judged, what waits and what was delivered of the next is read by another thread.
+
     Raises:
         RunDamaged: A run that is needed does not match its checksum.
     """
-    own = _Shelf(audience, view.own)
-    # what was delivered of the own lane is read apart from what waits in it
-    history = [_Shelf(audience, lane) for lane in (view.own, *view.others)]
-    for users in user_ranges(audience, view, start):
-        yield _gather_range(audience, view, own, history, users)
+    with closing(ahead(_ranges(audience, view, start))) as ranges:
+        for found in ranges:
+            yield _judged(audience, view, found)
 
 
 def user_ranges(audience: Audience, view: View, start: str) -> list[UserRange]:
@@ -134,19 +153,26 @@ def _sent(view: View, user: str, *, removals_only: bool) -> int:
     return max(delivered, view.removals.at(user)) if removals_only else delivered
 
 
-def _gather_range(
-    audience: Audience, view: View, own: _Shelf, history: Sequence[_Shelf], users: UserRange
-) -> Gathered:
-    rows, deciding = own.pending(users)
-    pending = latest(audience, rows)
+def _ranges(audience: Audience, view: View, start: str) -> Iterator[_Found]:
+    """What waits of each range of users, and what may judge it."""
+    own = _Shelf(audience, view.own)
+    # what was delivered of the own lane is read apart from what waits in it
+    history = [_Shelf(audience, lane) for lane in (view.own, *view.others)]
+    for users in user_ranges(audience, view, start):
+        rows, deciding = own.pending(users)
+        late = late_rows(rows, view.newest_delivered)
+        against = pl.concat([_delivered(audience, history, users, late), deciding])
+        yield _Found(range=users, rows=rows, late=not late.is_empty(), against=against)
+
+
+def _judged(audience: Audience, view: View, found: _Found) -> Gathered:
+    pending = latest(audience, found.rows)
     newest: int | None = pending["event_time"].max()  # type: ignore[assignment]  # a column of Int64
-    late = late_rows(pending, view.newest_delivered)
-    if late.is_empty() and (deciding.is_empty() or pending.is_empty()):
+    if pending.is_empty() or not (found.late or len(found.against)):
         settled = Settled(send=pending, superseded=0, beyond_horizon=pending.clear())
-        return Gathered(range=users, settled=settled, newest_event_time=newest)
-    delivered = _delivered(audience, history, users, late)
-    settled = settle(audience, pending, pl.concat([delivered, deciding]), view.horizon)
-    return Gathered(range=users, settled=settled, newest_event_time=newest)
+    else:
+        settled = settle(audience, pending, found.against, view.horizon)
+    return Gathered(range=found.range, settled=settled, newest_event_time=newest)
 
 
 def _delivered(
@@ -155,14 +181,23 @@ def _delivered(
     """What was delivered of the users with late rows and between, as far as it reaches past the oldest."""
     if late.is_empty():
         return late
-    first, last = (user_key(audience, late.row(at, named=True)) for at in (0, -1))
-    looked_up = replace(users, start=first, stop=_behind(audience, last, users.stop))
+    first, last = _edges(audience, late)
+    looked_up = replace(users, start=max(first, users.start), stop=_behind(audience, last, users.stop))
     oldest = int(late["event_time"].min())  # type: ignore[arg-type]  # not empty, a column of Int64
     return pl.concat([shelf.delivered(looked_up, oldest) for shelf in history])
 
 
+def _edges(audience: Audience, rows: pl.DataFrame) -> tuple[str, str]:
+    """Keys (`rows.user_key`) between which all users of these rows are; of UUIDs the upper halves say it."""
+    if not audience.uuids:
+        return str(rows["user"].min()), str(rows["user"].max())
+    upper = rows["hi"].to_numpy()
+    return f"{int(upper.min()):016x}{'0' * 16}", f"{int(upper.max()):016x}{'f' * 16}"
+
+
 def _behind(audience: Audience, user: str, stop: str | None) -> str | None:
     """The first key behind `user`, at most `stop`."""
-    if not audience.uuids:
-        return user + "\0"
-    return stop if user == "f" * 32 else f"{int(user, 16) + 1:032x}"
+    if audience.uuids and user == "f" * 32:
+        return stop
+    behind = f"{int(user, 16) + 1:032x}" if audience.uuids else user + "\0"
+    return behind if stop is None else min(behind, stop)
