@@ -240,7 +240,7 @@ def test_a_run_that_nobody_uses_gives_its_descriptor_back(tmp_path):
     for _ in range(20):
         spool.retire(seal(spool, one()))
     assert spool.runs() == ()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_the_footer_of_500_audiences_is_small():
