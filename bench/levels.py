@@ -43,6 +43,7 @@ def file_bytes(place: Site, gathered: list[Gathered], level: int) -> int:
     recipe = Recipe(
         audience=AUDIENCE,
         placeholder=PLACEHOLDER,
+        new_file=place.spool.new_file,
         directory=place.spool.files_directory,
         level=level,
         max_bytes=10**12,

@@ -14,7 +14,7 @@ from bridge.clock import SystemClock
 from bridge.config import Config, ConfigurationError, load, secret_faults
 from bridge.observe import log
 from bridge.service.connecting import Verdict, connect
-from bridge.service.wiring import over_sftp
+from bridge.service.outside import over_sftp
 
 CODES = {Verdict.GOOD: 0, Verdict.UNREACHABLE: 1, Verdict.FAULT: 2}
 """Exit codes (contract.md, Commands); of several the largest."""

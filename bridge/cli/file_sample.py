@@ -12,8 +12,8 @@ from bridge.clock import SystemClock
 from bridge.config import load
 from bridge.errors import BridgeError, UsageError
 from bridge.observe import log
+from bridge.service.outside import over_sftp
 from bridge.service.sample import Sample, sample
-from bridge.service.wiring import over_sftp
 from bridge.units import format_size
 
 Stream = Annotated[str, typer.Option("--stream", metavar="S", help="Its name.", show_default=False)]

@@ -17,9 +17,9 @@ from bridge.config import Config, load
 from bridge.errors import UsageError
 from bridge.replay.reading import Tally
 from bridge.replay.request import Bounds, Request, checked_name, default_name, iso, parse_places
+from bridge.service.outside import over_sftp
 from bridge.service.rehearsal import Forecast, rehearse
 from bridge.service.replaying import Replaying, cancel, replaying
-from bridge.service.wiring import over_sftp
 from bridge.spool.replays import DRY_RUN
 
 From = Annotated[str | None, typer.Option("--from", metavar="T", help="First event time, inclusive.")]

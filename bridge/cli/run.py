@@ -16,8 +16,8 @@ from bridge.cli.progress import progress
 from bridge.clock import SystemClock
 from bridge.config import load
 from bridge.observe import log
+from bridge.service.outside import over_sftp
 from bridge.service.service import Service
-from bridge.service.wiring import over_sftp
 
 UntilEnd = Annotated[
     bool, typer.Option("--until-end", help="Stop when all that is in the topics now is delivered.")

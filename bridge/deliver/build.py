@@ -1,6 +1,5 @@
 """An audience file on disk, cut at a user's end where it would grow too large."""
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from bridge.audience.rows import from_user, historical
 from bridge.deliver.ahead import ahead
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import Gathered, removals_alone
-from bridge.spool.disk import Disk
+from bridge.spool.disk import DurableFile
 
 SLICE = 1 << 20
 """Bytes of text handed to the compressor while there is room for plenty more."""
@@ -29,6 +28,8 @@ class Recipe:
     audience: Audience
     placeholder: str
     """The segment that does not exist, for users who are only removed from everything."""
+    new_file: Callable[[], DurableFile]
+    """Begins a file on the spool's disk."""
     directory: Path
     """Where built files are kept until they are uploaded."""
     level: int
@@ -88,10 +89,11 @@ class _Tally:
 def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], Header]) -> Built:
     """Write the file of what was gathered.
 
-    The name is reserved only when there is a row to send; the file is synced when this returns.
+    The name is reserved only when there is a row to send; the file is whole and synced when this returns.
 
     Raises:
-        OSError: The file cannot be written; what there is of it is removed.
+        SpoolFull: There is no room; what there is of it is removed.
+        SpoolFailed: The disk failed.
     """
     tally = _Tally()
     with closing(ahead((each, _render(recipe, each)) for each in gathered)) as ranges:
@@ -99,22 +101,15 @@ def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], He
         if first is None:
             return _built(tally, None, None)
         header = reserve()
-        path = recipe.directory / header.file_identifier
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                member = CappedGzip(file, limit=recipe.max_bytes, level=recipe.level)
-                member.write(header.render())
-                stop = _fill(recipe, member, chain([first], ranges), tally)
-                member.close()
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    if tally.lines == 0:
-        path.unlink()
-        return Built(name=None, stop=stop, newest_event_time=None, needed=len(first[1].text))
-    Disk().fsync_folder(recipe.directory)
+        with recipe.new_file() as file:
+            member = CappedGzip(file, limit=recipe.max_bytes, level=recipe.level)
+            member.write(header.render())
+            stop = _fill(recipe, member, chain([first], ranges), tally)
+            member.close()
+            if tally.lines == 0:
+                return Built(name=None, stop=stop, newest_event_time=None, needed=len(first[1].text))
+            file.sync()
+            file.publish(recipe.directory / header.file_identifier)
     return _built(tally, stop, (header.file_identifier, member))
 
 

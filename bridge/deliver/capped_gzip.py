@@ -5,7 +5,7 @@ limit (design.md, invariant 7).
 """
 
 import hashlib
-from typing import BinaryIO
+from typing import Protocol
 
 from zlib_ng import zlib_ng
 
@@ -17,10 +17,18 @@ _GZIP = 31  # window bits: 15, and 16 for a gzip header, which holds no file nam
 _TRAILER = 64  # end of the last block, checksum and length, with room to spare
 
 
+class Target(Protocol):
+    """Where the compressed bytes go."""
+
+    def write(self, data: bytes, /) -> object:
+        """All of `data` is taken."""
+        ...
+
+
 class CappedGzip:
     """A writer of one gzip member of at most `limit` bytes."""
 
-    def __init__(self, file: BinaryIO, *, limit: int, level: int) -> None:
+    def __init__(self, file: Target, *, limit: int, level: int) -> None:
         self._file = file
         self._limit = limit
         self._compressor = _compressor(level)

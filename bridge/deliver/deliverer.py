@@ -28,6 +28,7 @@ from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Wai
 from bridge.deliver.set_aside import SetAside
 from bridge.deliver.uploading import Uploads
 from bridge.deliver.waiting import Pending, as_waiting, audiences, pending, replays_waiting
+from bridge.spool.disk import SpoolFull
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -204,8 +205,8 @@ class Deliverer:
             built = self._build(decision, view, start)
         except _Stopped:
             return
-        except OSError as error:
-            self._wait_for_disk(decision, error)
+        except SpoolFull as full:
+            self._wait_for_disk(decision, full)
             return
         if built.needed:
             self._wait_for_room(decision, built.needed)
@@ -232,6 +233,7 @@ class Deliverer:
         recipe = Recipe(
             audience=audience,
             placeholder=self._parts.placeholders.get(audience, self._parts.fallback_placeholder),
+            new_file=self._parts.spool.new_file,
             directory=self._parts.spool.files_directory,
             level=self._parts.roll.compression_level,
             max_bytes=min(decision.max_bytes, self._parts.file_room()),
@@ -293,15 +295,14 @@ class Deliverer:
             remedy="it waits for more bytes of the day; if that never helps, raise quota.max_file_bytes",
         )
 
-    def _wait_for_disk(self, decision: Deliver, error: OSError) -> None:
+    def _wait_for_disk(self, decision: Deliver, full: SpoolFull) -> None:
         """The file could not be written: nothing is lost, the audience is tried again in a minute."""
         self._set_back[decision.audience, decision.replay] = self._parts.clock.now() + MINUTE
         log.error(
             "file_not_built",
             account=self._name,
             audience=decision.audience.label,
-            reason=error.strerror,
-            remedy=f"make room on the disk of {self._parts.spool.files_directory}",
+            reason=str(full),
         )
 
     def _tell_built(self, decision: Deliver, built: Built, run: int) -> None:

@@ -22,8 +22,8 @@ from bridge.demo.sftp_server import Limits, SftpServer
 from bridge.demo.site import ACCOUNT, FILES_PER_HOUR, PASSWORD, USERNAME, Site
 from bridge.observe import log
 from bridge.service.opening import LEDGER
+from bridge.service.outside import over_sftp
 from bridge.service.service import Service
-from bridge.service.wiring import over_sftp
 from bridge.spool.spool import Spool
 
 FACTOR = 900

@@ -5,8 +5,8 @@ group would take it for dead, and hand its partitions to another.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,6 +16,7 @@ from bridge.audience.roster import Roster
 from bridge.backoff import Backoff
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
+from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.intake import Intake, Piece, pieces
 from bridge.ingest.partition import Partition
 from bridge.ingest.positions import Progress
@@ -73,6 +74,8 @@ class CollectorParts:
     """Names of the streams that the spool has no room for now; asked at each turn."""
     until_end: bool
     """Stop at the ends that the topics have at the start."""
+    calls: Calls = field(default_factory=ThreadedCalls)
+    """Seals beside the reading."""
     revise: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     """What becomes of accepted rows before they are collected; None: they are taken as they are."""
 
@@ -108,6 +111,7 @@ class Collector:
             dead_letters=parts.dead_letters,
             source=self._source,
             clock=parts.clock,
+            calls=parts.calls,
             observer=parts.observer,
         )
         self.finished = threading.Event()
@@ -119,8 +123,17 @@ class Collector:
         Raises:
             BridgeError: It cannot go on. What was not committed is read again at the next start.
         """
+        for _ in self.turns(stop):
+            pass
+
+    def turns(self, stop: threading.Event) -> Iterator[None]:
+        """As `run`, a turn at a time.
+
+        Raises:
+            BridgeError: As `run`.
+        """
         try:
-            self._work(stop)
+            yield from self._work(stop)
         except BaseException:
             self._failed = True
             raise
@@ -163,11 +176,12 @@ class Collector:
     def _told_assigned(self, going: frozenset[Partition]) -> None:
         self._parts.observer.assigned(bool(self._source.assigned - going))
 
-    def _work(self, stop: threading.Event) -> None:
+    def _work(self, stop: threading.Event) -> Iterator[None]:
         if not self._open(stop):
             return
         while not stop.is_set() and not self.finished.is_set():
             self._turn()
+            yield
         self._sealing.finish(self._window)
         if not self._sealing.idle:
             _log.warning("stopped_unsealed", remedy="what was read last is not committed, and is read again")

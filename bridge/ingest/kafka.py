@@ -6,7 +6,7 @@ kept, and raised by the poll that it happened in.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,11 +15,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from bridge.backoff import retrying
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
+from bridge.ingest.calls import Calls, ThreadedCalls
+from bridge.ingest.clients import MakeConsumer
 from bridge.ingest.cluster import TIMEOUT, edges
 from bridge.ingest.commits import Commits
 from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
 from bridge.ingest.partition import Partition
-from bridge.ingest.patience import begun
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
 from bridge.ingest.source import Owner, SourceUnavailable
@@ -35,9 +36,9 @@ _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin
 _ATTEMPTS_TO_START = 6
 """To learn where assigned partitions stand: with pauses and timeouts within max.poll.interval.ms."""
 
-_PATIENCE = 5.0
-"""Seconds to wait at a stop for answers to commits, and again to leave: librdkafka waits without end for a
-frozen broker, and a stop must be through in 25 s."""
+_PATIENCE = 5 * SECOND
+"""How long to wait at a stop for answers to commits, and again to leave, ms: librdkafka waits without end for
+a frozen broker, and a stop must be through in 25 s."""
 
 _TURN = SECOND // 10
 """How long one look for such an answer takes, ms."""
@@ -61,6 +62,10 @@ class KafkaParts:
     """Waits so many seconds between two attempts, less when the process is to stop."""
     until_end: bool
     """A topic that is missing is an error; else it is waited for."""
+    consumer: MakeConsumer = Consumer
+    """Makes the client."""
+    calls: Calls = field(default_factory=ThreadedCalls)
+    """Leaves the group beside us: librdkafka may not come back from that."""
 
 
 class KafkaSource:
@@ -162,7 +167,7 @@ class KafkaSource:
             BridgeError: As `poll`.
         """
         self.pause(frozenset(stream.name for stream in self._parts.topics.streams))
-        for _ in range(round(_PATIENCE * SECOND) // _TURN):
+        for _ in range(_PATIENCE // _TURN):
             if not self._commits.wanted:
                 return
             self.poll(1, _TURN)
@@ -184,9 +189,10 @@ class KafkaSource:
         Raises:
             BridgeError: The owner failed to seal what it was told to.
         """
-        try:
-            begun("close", self._consumer.close).result(_PATIENCE)
-        except TimeoutError:
+        closing = self._parts.calls.begin("close", self._consumer.close)
+        if self._parts.calls.wait(closing, _PATIENCE):
+            closing.result()
+        else:
             _log.warning("consumer_abandoned", remedy="no broker answers; the group misses us by itself")
         self._left = True
         self._raise_failure()
@@ -371,7 +377,7 @@ def _consumer(
 ) -> Consumer:
     callbacks = {"error_cb": on_error, "on_commit": on_commit, "logger": _ClientLog()}
     try:
-        return Consumer({**parts.settings, **callbacks})
+        return parts.consumer({**parts.settings, **callbacks})
     except KafkaException as exception:
         error = error_of(exception)
         raise BridgeError(

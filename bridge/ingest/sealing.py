@@ -6,7 +6,6 @@ nothing behind it overtakes it.
 """
 
 from collections import deque
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,16 +13,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.backoff import Backoff
-from bridge.clock import MINUTE, SECOND
+from bridge.clock import MINUTE
 from bridge.errors import BridgeError
 from bridge.ingest.partition import Partition
-from bridge.ingest.patience import begun
 from bridge.spool.disk import SpoolFull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
     from bridge.clock import Clock
+    from bridge.ingest.calls import Calls
     from bridge.ingest.dead_letters import DeadLetter, DeadLetters
     from bridge.ingest.observer import IngestObserver
     from bridge.ingest.source import Source
@@ -74,12 +74,14 @@ class Sealing:
         dead_letters: "DeadLetters",
         source: "Source",
         clock: "Clock",
+        calls: "Calls",
         observer: "IngestObserver",
     ) -> None:
         self._spool = spool
         self._dead_letters = dead_letters
         self._source = source
         self._clock = clock
+        self._calls = calls
         self._observer = observer
         self._drained: deque[_Drained] = deque()
         self._under_way: Future[int] | None = None
@@ -126,7 +128,7 @@ class Sealing:
     def wait(self, timeout: int) -> None:
         """Wait up to `timeout` ms for the seal under way."""
         if self._under_way is not None:
-            wait([self._under_way], timeout / SECOND)
+            self._calls.wait(self._under_way, timeout)
 
     def finish(self, window: "Window") -> None:
         """Drain the window, and seal it and those before it now; one that cannot be sealed stays.
@@ -137,7 +139,7 @@ class Sealing:
         self._drain(window)
         while self._drained:
             under_way = self._under_way or self._start()
-            wait([under_way])
+            self._calls.wait(under_way)
             if not self._conclude(under_way):
                 break
 
@@ -158,7 +160,7 @@ class Sealing:
     def close(self) -> None:
         """Wait for the seal under way, whatever becomes of it: nothing is written after this."""
         if self._under_way is not None:
-            wait([self._under_way])
+            self._calls.wait(self._under_way)
 
     def _drain(self, window: "Window") -> None:
         if window.empty:
@@ -170,7 +172,7 @@ class Sealing:
     def _start(self) -> "Future[int]":
         """Begin to seal the oldest window."""
         self._begun_at = self._clock.now()
-        self._under_way = begun("seal", partial(self._seal_one, self._drained[0]))
+        self._under_way = self._calls.begin("seal", partial(self._seal_one, self._drained[0]))
         return self._under_way
 
     def _conclude(self, done: "Future[int]") -> bool:

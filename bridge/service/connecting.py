@@ -23,7 +23,7 @@ from bridge.ingest.client_settings import client_settings
 from bridge.ingest.cluster import TIMEOUT
 from bridge.ingest.faults import error_of
 from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
-from bridge.service.wiring import Outside
+from bridge.service.outside import Outside
 
 REFUSALS = frozenset(
     {

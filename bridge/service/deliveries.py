@@ -9,8 +9,8 @@ from bridge.config import Config
 from bridge.deliver.observer import DeliverObserver
 from bridge.service import wiring
 from bridge.service.opening import Opened
+from bridge.service.outside import Outside
 from bridge.service.threads import Threads
-from bridge.service.wiring import Outside
 
 if TYPE_CHECKING:
     import threading

@@ -10,9 +10,11 @@ import structlog
 
 from bridge.clock import DAY, MINUTE, Clock
 from bridge.config import Account, Config
+from bridge.deliver.file_state import UNFINISHED
 from bridge.deliver.ledger import Ledger, LedgerDamaged
 from bridge.deliver.quota import closing
 from bridge.errors import BridgeError
+from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
 from bridge.spool.replays import ReplayState
 from bridge.spool.spool import Spool
@@ -41,32 +43,35 @@ CLAIM = "claim"
 
 
 @contextmanager
-def opened(config: Config, clock: Clock, stop: Event, *, adopt: bool) -> Iterator[Opened]:
+def opened(config: Config, outside: Outside, stop: Event, *, adopt: bool) -> Iterator[Opened]:
     """The spool and the ledger under the locks for ingest and for each account.
 
     Raises:
         LockHeld: Another process has one of them, and did not let go within `PATIENCE`.
         BridgeError: The spool or the ledger cannot be used; the message says what to do.
     """
-    spool = Spool.open(config.spool.directory, clock=clock)
+    clock = outside.clock
+    spool = open_spool(config, outside)
     with ExitStack() as stack:
         stack.enter_context(spool.lock("ingest").acquire(PATIENCE, clock, stop))
         with spool.lock(CLAIM).acquire(PATIENCE, clock, stop):
             for name in _delivering(config):
                 stack.enter_context(spool.lock(name).acquire(PATIENCE, clock, stop))
         spool.clean_up()
-        ledger = stack.enter_context(open_ledger(spool, config.accounts, clock.now(), adopt=adopt))
+        ledger = stack.enter_context(open_ledger(spool, config.accounts, outside, adopt=adopt))
         spool.keep_above(newest_run(ledger))
+        _remove_ended_files(spool, ledger)
         yield Opened(spool=spool, ledger=ledger)
 
 
 @contextmanager
-def opened_beside(spool: Spool, config: Config, clock: Clock) -> Iterator[Opened | None]:
+def opened_beside(spool: Spool, config: Config, outside: Outside) -> Iterator[Opened | None]:
     """As `opened`, for a replay, with the accounts' locks alone; None: a bridge has them, or wants to.
 
     Raises:
         BridgeError: The ledger cannot be used; the message says what to do.
     """
+    clock = outside.clock
     with ExitStack() as stack:
         try:
             with spool.lock(CLAIM).acquire(0, clock):
@@ -76,7 +81,7 @@ def opened_beside(spool: Spool, config: Config, clock: Clock) -> Iterator[Opened
             stack.close()
             yield None
             return
-        ledger = stack.enter_context(open_ledger(spool, config.accounts, clock.now(), adopt=False))
+        ledger = stack.enter_context(open_ledger(spool, config.accounts, outside, adopt=False))
         spool.keep_above(newest_run(ledger))
         yield Opened(spool=spool, ledger=ledger)
 
@@ -94,7 +99,16 @@ def _delivering(config: Config) -> list[str]:
     return [f"deliver-{account.name}" for account in config.accounts]
 
 
-def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: bool) -> Ledger:
+def open_spool(config: Config, outside: Outside) -> Spool:
+    """The configured spool, made if there is none.
+
+    Raises:
+        BridgeError: As `Spool.open`.
+    """
+    return Spool.open(config.spool.directory, clock=outside.clock, disk=outside.disk)
+
+
+def open_ledger(spool: Spool, accounts: Sequence[Account], outside: Outside, *, adopt: bool) -> Ledger:
     """The spool's ledger; a new one at a first start, or where it is adopted.
 
     An adopted spool's ledger counts the windows as spent: nobody knows what was uploaded in them.
@@ -102,10 +116,10 @@ def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: b
     Raises:
         BridgeError: There are runs but no ledger, or it is damaged or another spool's, and `adopt` is off.
     """
-    path = spool.directory / LEDGER
+    path, now = spool.directory / LEDGER, outside.clock.now()
     try:
         if path.exists():
-            return _own(spool, path)
+            return _own(spool, path, outside)
     except LedgerDamaged:
         if not adopt:
             raise
@@ -116,13 +130,22 @@ def open_ledger(spool: Spool, accounts: Sequence[Account], now: int, *, adopt: b
         )
     charged = {account.name: closing(account.quota, now, 0, DAY) for account in accounts} if adopt else {}
     log.warning("ledger_created", path=str(path), windows_counted_as_spent=sorted(charged))
-    return Ledger.create(path, spool.id, now, charged)
+    return outside.ledger.create(path, spool.id, now, charged)
 
 
 def _holds_runs(spool: Spool) -> bool:
     """Whether anything may have been delivered. A replay has a ledger before it is read (`replaying`)."""
     read = (one for one in spool.replays.all() if one.record.state is not ReplayState.READING)
     return bool(spool.runs()) or any(True for _ in read)
+
+
+def _remove_ended_files(spool: Spool, ledger: Ledger) -> None:
+    """Built files that nobody will upload: a process died before it noted one, or before it removed it."""
+    for path in sorted(spool.files_directory.iterdir()):
+        file = ledger.file(path.name)
+        if file is None or file.state not in UNFINISHED:
+            path.unlink()
+            log.info("built_file_removed", file=path.name, noted=file is not None)
 
 
 def newest_run(ledger: Ledger) -> int:
@@ -134,8 +157,8 @@ def newest_run(ledger: Ledger) -> int:
     return max([*delivered, *built], default=0)
 
 
-def _own(spool: Spool, path: Path) -> Ledger:
-    ledger = Ledger.open(path)
+def _own(spool: Spool, path: Path, outside: Outside) -> Ledger:
+    ledger = outside.ledger.open(path)
     if ledger.spool_id != spool.id:
         ledger.close()
         raise LedgerDamaged(

@@ -33,9 +33,10 @@ from bridge.replay.letter_judge import LetterJudge
 from bridge.replay.letter_portions import Found, Place, look_through, portions
 from bridge.replay.letters import drop_letters
 from bridge.replay.reading import Tally
+from bridge.service.opening import open_spool
+from bridge.service.outside import Outside
 from bridge.service.pressure import crowded
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
-from bridge.service.wiring import Outside
 from bridge.spool.disk import Disk
 from bridge.spool.locks import Lock
 from bridge.spool.replays import Replay, ReplayState
@@ -191,7 +192,7 @@ def redriving(config: Config, outside: Outside, reason: str | None) -> Iterator[
         BridgeError: The folder, the spool, the ledger or the configuration's schemas cannot be used.
     """
     directory = letters_directory(config)
-    spool = Spool.open(config.spool.directory, clock=outside.clock)
+    spool = open_spool(config, outside)
     with ExitStack() as stack:
         stack.enter_context(spool.lock("redrive").acquire(0, outside.clock))
         replay, undelivered = _left(spool, reason)

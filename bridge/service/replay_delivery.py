@@ -21,8 +21,8 @@ from bridge.deliver.records import AudienceState, FileRecord
 from bridge.deliver.waiting import Pending, unsent
 from bridge.service.deliveries import Deliveries
 from bridge.service.opening import LEDGER, Opened, claimed, opened_beside
+from bridge.service.outside import Outside
 from bridge.service.threads import Threads
-from bridge.service.wiring import Outside
 from bridge.spool.replays import Replay
 from bridge.spool.spool import Spool
 
@@ -76,7 +76,7 @@ class ReplayDelivery:
             BridgeError: This process delivered, and could not go on.
         """
         while not stop.is_set():
-            with opened_beside(self.spool, self.config, self.outside.clock) as opened:
+            with opened_beside(self.spool, self.config, self.outside) as opened:
                 done = self._deliver(opened, stop, tell) if opened else self._watch(stop, tell)
             if done:
                 return True

@@ -23,10 +23,10 @@ from bridge.replay.material import ArchiveMaterial, Material, TopicMaterial, str
 from bridge.replay.plan import Plan, Planner
 from bridge.replay.reading import Reading, Tally
 from bridge.replay.request import Request
-from bridge.service.opening import opened_beside
+from bridge.service.opening import open_spool, opened_beside
+from bridge.service.outside import Outside
 from bridge.service.pressure import room_for_replays
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
-from bridge.service.wiring import Outside
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool
 
@@ -153,7 +153,7 @@ def replaying(
         BridgeError: Kafka, the registry, the spool or the ledger cannot be used.
     """
     now, archives = outside.clock.now(), [recognise(path) for path in files]
-    spool = Spool.open(config.spool.directory, clock=outside.clock)
+    spool = open_spool(config, outside)
     with ExitStack() as stack:
         stack.enter_context(spool.lock(f"replay-{request.name}").acquire(0, outside.clock))
         replay, asked = unfinished(spool, request.name), _asked(request, archives)
@@ -175,7 +175,7 @@ def replaying(
                 stack.callback(registry.close)
             material = TopicMaterial.of(config, plan, registry, outside.clock)
         if not dry:
-            with opened_beside(spool, config, outside.clock):
+            with opened_beside(spool, config, outside):
                 pass  # there is a ledger from here on: without one, what a replay has sent would not be known
         made = replay or _created(spool, now, request, asked, plan)
         if dry:
@@ -213,7 +213,7 @@ def cancel(config: Config, outside: Outside, name: str) -> Replay:
         LockHeld: A process is at work on it.
         BridgeError: The spool or the ledger cannot be used.
     """
-    spool = Spool.open(config.spool.directory, clock=outside.clock)
+    spool = open_spool(config, outside)
     with spool.lock(f"replay-{name}").acquire(0, outside.clock):
         replay = unfinished(spool, name)
         if replay is None:

@@ -30,7 +30,7 @@ from bridge.ingest.registry import Registry
 from bridge.ingest.topics import Topics
 from bridge.ingest.window import Window
 from bridge.service.newest import Newest, Reader
-from bridge.service.wiring import Outside
+from bridge.service.outside import Outside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,8 +22,8 @@ from bridge.service import wiring
 from bridge.service.deliveries import LEAVING, Deliveries
 from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
+from bridge.service.outside import Outside
 from bridge.service.threads import Threads
-from bridge.service.wiring import Outside
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Service:
             if self._config.http.listen is not None:
                 paths = pages(self._health, self.metrics.text, self._outside.clock)
                 stack.enter_context(HttpServer(self._config.http.listen, paths))
-            held = stack.enter_context(opened(self._config, self._outside.clock, stop, adopt=self._adopt))
+            held = stack.enter_context(opened(self._config, self._outside, stop, adopt=self._adopt))
             self._work(held, stop)
         self._threads.raise_first()
 

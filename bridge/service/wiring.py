@@ -1,12 +1,8 @@
 """The parts of a running bridge, made from its configuration."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from threading import Event
-
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from bridge.audience.audience import Audience
 from bridge.clock import SECOND, Clock
@@ -14,9 +10,8 @@ from bridge.config import Account, Config
 from bridge.deliver.deliverer import Deliverer, DelivererParts
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.remote import Remote
-from bridge.deliver.sftp import SftpRemote
 from bridge.ingest.client_settings import client_settings, consumer_settings
-from bridge.ingest.cluster import AdminTopicIds, TopicIds
+from bridge.ingest.cluster import AdminTopicIds
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.dead_letters import TOPIC_PRODUCER, DeadLetters, FolderDeadLetters, TopicDeadLetters
 from bridge.ingest.decode import decoder_for
@@ -26,25 +21,9 @@ from bridge.ingest.registry import Registry
 from bridge.ingest.starts import Starts
 from bridge.ingest.topics import Topics
 from bridge.service.opening import Opened
+from bridge.service.outside import Outside
 from bridge.service.pressure import file_room
 from bridge.spool.spool import Spool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outside:
-    """What is outside the process, as far as it can be replaced."""
-
-    clock: Clock
-    """What time it is."""
-    remote: Callable[[Account], Remote]
-    """Where an account's files go."""
-    topic_ids: TopicIds | None = None
-    """Who the cluster and its topics are; None: the brokers tell."""
-
-
-def over_sftp(clock: Clock) -> Outside:
-    """The real outside: files go by SFTP."""
-    return Outside(clock=clock, remote=lambda account: SftpRemote(account.sftp, clock))
 
 
 def collector(
@@ -60,7 +39,7 @@ def collector(
 ) -> Collector:
     """The ingest thread's work."""
     topics, clock = Topics(config.streams), outside.clock
-    admin = AdminClient({"log_level": 0, **client_settings(config.kafka)})
+    admin = outside.kafka.admin({"log_level": 0, **client_settings(config.kafka)})
     registry = Registry(config.schema_registry, clock) if config.schema_registry else None
     source = KafkaParts(
         settings=consumer_settings(
@@ -79,7 +58,9 @@ def collector(
             admin=admin,
             adopt=adopt,
         ),
+        consumer=outside.kafka.consumer,
         clock=clock,
+        calls=outside.calls,
         sleep=lambda seconds: _sleep(clock, stop, seconds),
         until_end=until_end,
     )
@@ -89,8 +70,9 @@ def collector(
             topics=topics,
             decoders={stream.name: decoder_for(stream, registry) for stream in config.streams},
             spool=opened.spool,
-            dead_letters=dead_letters(config, opened.spool),
+            dead_letters=dead_letters(config, opened.spool, outside),
             clock=clock,
+            calls=outside.calls,
             observer=observer,
             max_age=config.window.max_age,
             max_bytes=config.window.max_bytes,
@@ -129,13 +111,13 @@ def deliverer(
     )
 
 
-def dead_letters(config: Config, spool: Spool) -> DeadLetters:
+def dead_letters(config: Config, spool: Spool, outside: Outside) -> DeadLetters:
     """Where refused events go; what a crash left there without its run is removed."""
     settings = config.dead_letters
     if settings.topic is not None:
-        producer = Producer({"log_level": 0} | client_settings(config.kafka) | TOPIC_PRODUCER)
+        producer = outside.kafka.producer({"log_level": 0} | client_settings(config.kafka) | TOPIC_PRODUCER)
         return TopicDeadLetters(producer, settings.topic)
-    folder = FolderDeadLetters(settings.directory, spool.temporary_directory)
+    folder = FolderDeadLetters(settings.directory, spool.temporary_directory, outside.disk)
     newest = max((run.number for run in spool.runs()), default=None)
     if newest is not None:
         folder.remove_above(newest)

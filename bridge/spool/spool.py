@@ -22,7 +22,7 @@ import structlog
 
 from bridge.clock import MINUTE, Clock
 from bridge.errors import BridgeError
-from bridge.spool.disk import Disk, refusals, size_of, write_durably
+from bridge.spool.disk import Disk, DurableFile, refusals, size_of, write_durably
 from bridge.spool.footer import Position, PositionKey, newest
 from bridge.spool.locks import Lock
 from bridge.spool.numbers import Numbers
@@ -144,6 +144,10 @@ class Spool(RunStore):
         """
         with self._tools.writing(), self._numbering():
             self._numbers.raise_to(number)
+
+    def new_file(self) -> DurableFile:
+        """A file in the making, to be published in a folder of the spool."""
+        return DurableFile(self._tools.disk, self.temporary_directory)
 
     def write_file(self, name: str, data: bytes) -> None:
         """A file of the spool, by its path within it, holds `data`: whole and synced.

@@ -104,6 +104,7 @@ class Bench:
         recipe = Recipe(
             audience=self.audience,
             placeholder="gone",
+            new_file=self.spool.new_file,
             directory=self.directory,
             level=6,
             max_bytes=max_bytes,

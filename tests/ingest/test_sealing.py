@@ -13,6 +13,7 @@ from bridge.audience.roster import WHOSE, Roster
 from bridge.backoff import LONGEST
 from bridge.clock import HOUR, SECOND
 from bridge.errors import BridgeError
+from bridge.ingest.calls import ThreadedCalls
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.partition import Partition, Span
@@ -191,6 +192,7 @@ class Sealer:
             dead_letters=letters or Letters(),
             source=self.topic,
             clock=self.clock,
+            calls=ThreadedCalls(),
             observer=Notes(),
         )
 

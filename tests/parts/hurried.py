@@ -11,8 +11,8 @@ import yaml
 from bridge.clock import DAY, HOUR, Clock
 from bridge.config import load
 from bridge.demo.sftp_server import Limits, SftpServer
+from bridge.service.outside import over_sftp
 from bridge.service.service import Service
-from bridge.service.wiring import over_sftp
 from tests.parts import oracle
 from tests.parts.clocks import ShiftedClock
 from tests.parts.waiting import until

@@ -11,6 +11,7 @@ from bridge.deliver.quota import Closed, Reason, room
 from bridge.deliver.records import Progress
 from bridge.errors import BridgeError
 from bridge.service.opening import LEDGER, PATIENCE, open_ledger, opened
+from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
@@ -48,8 +49,13 @@ def stream(name):
     return {"name": name, "topics": [name], "account": name, "format": "json", "segment_namespace": "ep"}
 
 
+def outside_at(clock):
+    """Nobody is asked; the clock is a hand's."""
+    return Outside(clock=clock, remote=pytest.fail)
+
+
 def ledger_of(config, spool, *, adopt):
-    return open_ledger(spool, config.accounts, START, adopt=adopt)
+    return open_ledger(spool, config.accounts, outside_at(HandClock(START)), adopt=adopt)
 
 
 def test_a_first_start_has_the_whole_quota(config):
@@ -124,23 +130,35 @@ def test_another_spools_ledger_is_refused(config, spool):
 def test_a_start_waits_a_minute_for_the_lock_and_names_its_holder(config, spool):
     """Another process on the same spool is not disturbed; the refusal comes after `PATIENCE`."""
     clock, never = HandClock(START), threading.Event()
-    with opened(config, clock, never, adopt=True) as held:
+    with opened(config, outside_at(clock), never, adopt=True) as held:
         assert held.spool.id == spool.id
-        with pytest.raises(LockHeld, match=r"process \d+ on host"), opened(config, clock, never, adopt=True):
+        with (
+            pytest.raises(LockHeld, match=r"process \d+ on host"),
+            opened(config, outside_at(clock), never, adopt=True),
+        ):
             pass
         assert clock.now() - START >= PATIENCE
-    with opened(config, clock, never, adopt=False):
+    with opened(config, outside_at(clock), never, adopt=False):
         pass
 
 
 def test_run_numbers_go_on_above_what_the_ledger_knows(config, spool):
     """With its own high mark and its runs gone, no number comes again that counts as delivered."""
     clock, never = HandClock(START), threading.Event()
-    with opened(config, clock, never, adopt=True) as held:
+    with opened(config, outside_at(clock), never, adopt=True) as held:
         progress = Progress(start="", stop=None, run=41, newest_event_time=1, removals_only=False)
         held.ledger.skip(DISPLAY, progress)
         for run in held.spool.runs():
             held.spool.retire(run)
     (spool.directory / "numbers.json").unlink()
-    with opened(config, clock, never, adopt=False) as held:
+    with opened(config, outside_at(clock), never, adopt=False) as held:
         assert seal(held.spool, one()).number == 42
+
+
+@pytest.mark.failure(50)
+def test_files_that_nobody_will_upload_go_at_a_start(config, spool):
+    """What a process built and did not note, or noted as done and did not remove, takes no disk for ever."""
+    orphan = spool.files_directory / "Agency_Partner_202611010000.log.gz"
+    orphan.write_bytes(b"built, and never noted")
+    with opened(config, outside_at(HandClock(START)), threading.Event(), adopt=True):
+        assert not orphan.exists()

@@ -181,6 +181,7 @@ class Bench:
         recipe = Recipe(
             audience=audience,
             placeholder="9999999",
+            new_file=parts.spool.new_file,
             directory=parts.spool.files_directory,
             level=1,
             max_bytes=30_000_000,

@@ -1,0 +1,39 @@
+"""What is outside the process, behind its ports. A simulation brings its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.clock import Clock
+from bridge.config import Account
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.remote import Remote
+from bridge.deliver.sftp import SftpRemote
+from bridge.ingest.calls import Calls, ThreadedCalls
+from bridge.ingest.clients import Clients
+from bridge.ingest.cluster import TopicIds
+from bridge.spool.disk import Disk
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outside:
+    """The ports that all parts share."""
+
+    clock: Clock
+    """What time it is."""
+    remote: Callable[[Account], Remote]
+    """Where an account's files go."""
+    topic_ids: TopicIds | None = None
+    """Who the cluster and its topics are; None: the brokers tell."""
+    kafka: Clients = field(default_factory=Clients)
+    """Talks to the brokers."""
+    disk: Disk = field(default_factory=Disk)
+    """Where the spool is."""
+    ledger: type[Ledger] = Ledger
+    """What was delivered and spent."""
+    calls: Calls = field(default_factory=ThreadedCalls)
+    """Makes calls that may take long."""
+
+
+def over_sftp(clock: Clock) -> Outside:
+    """The real outside: files go by SFTP."""
+    return Outside(clock=clock, remote=lambda account: SftpRemote(account.sftp, clock))
