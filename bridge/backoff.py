@@ -13,11 +13,9 @@ FIRST = SECOND // 2
 LONGEST = 30 * SECOND
 """No pause is longer, ms, unless told otherwise."""
 
-_DICE = random.SystemRandom()
-
 
 def growing(
-    failures: int, first: int = FIRST, longest: int = LONGEST, luck: Callable[[], float] = _DICE.random
+    failures: int, first: int = FIRST, longest: int = LONGEST, luck: Callable[[], float] = random.random
 ) -> int:
     """The pause after so many failures in a row (from 1 on), in ms.
 

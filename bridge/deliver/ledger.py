@@ -27,6 +27,9 @@ __all__ = ["Ledger", "LedgerDamaged", "LedgerFailed"]
 class Ledger:
     """The deliver room's memory. See the module's text for what its methods promise."""
 
+    database = Database
+    """What keeps it."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -38,12 +41,12 @@ class Ledger:
             LedgerDamaged: There is none, or it is cut short or garbage; `--adopt` is the remedy.
             LedgerFailed: It cannot be opened.
         """
-        return cls._verified(Database(path))
+        return cls._verified(cls.database(path))
 
     @classmethod
     def read_only(cls, path: Path) -> Self:
         """As `open`, to look at beside a running bridge: nothing can be written."""
-        return cls._verified(Database(path, read_only=True))
+        return cls._verified(cls.database(path, read_only=True))
 
     @classmethod
     def create(cls, path: Path, spool_id: str, now: int, charged: Mapping[str, int] | None = None) -> Self:
@@ -62,7 +65,7 @@ class Ledger:
         new = path.with_name(f"{path.name}.new")
         try:
             reserve_file(new)
-            database = Database(new)
+            database = cls.database(new)
             try:
                 database.migrate()
                 with database.transaction() as connection:
