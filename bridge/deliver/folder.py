@@ -9,6 +9,7 @@ from typing import BinaryIO
 from bridge.clock import SECOND, Clock
 from bridge.deliver.remote import (
     TOLD_EVERY,
+    Measured,
     Progress,
     Reason,
     Receipt,
@@ -16,6 +17,7 @@ from bridge.deliver.remote import (
     UploadFailed,
     UploadStage,
     outcome_of,
+    unheard,
 )
 
 CHUNK = 1 << 20
@@ -39,7 +41,7 @@ class FolderRemote:
         self._abandoned = threading.Event()
         self._step = Step.LOG_IN
 
-    def upload(self, local: Path, name: str, progress: Progress) -> Receipt:
+    def upload(self, local: Path, name: str, progress: Progress, measured: Measured = unheard) -> Receipt:
         """Copy, sync, check the size, rename."""
         began = self._clock.now()
         self._step = Step.LOG_IN
@@ -50,12 +52,13 @@ class FolderRemote:
             with local.open("rb") as source:
                 size = os.fstat(source.fileno()).st_size
                 found = self._is_there(name, size)
-                skew = None if found else self._send(source, name, size, progress)
+                if not found:
+                    self._send(source, name, size, progress, measured)
         except OSError as error:
             raise self._failure(error.strerror or "failed", reason=REASONS.get(error.errno or 0)) from error
         progress(UploadStage.RENAMED)
         seconds = (self._clock.now() - began) / SECOND
-        return Receipt(bytes=size, skew=skew, seconds=seconds, found=found)
+        return Receipt(bytes=size, seconds=seconds, found=found)
 
     def exists(self, name: str) -> int | None:
         """Size of the file `name`; None where there is none."""
@@ -87,8 +90,7 @@ class FolderRemote:
             )
         return there == size
 
-    def _send(self, source: BinaryIO, name: str, size: int, progress: Progress) -> int:
-        """Skew of the folder's clock, ms."""
+    def _send(self, source: BinaryIO, name: str, size: int, progress: Progress, measured: Measured) -> None:
         final = self._directory / name
         temporary = self._directory / (name + (self._suffix or ""))
         self._step = Step.OPEN
@@ -96,6 +98,7 @@ class FolderRemote:
             skew = int(os.fstat(target.fileno()).st_mtime * SECOND) - self._clock.now()
             progress(UploadStage.OPENED)
             self._step = Step.SEND
+            measured(skew)
             while chunk := source.read(CHUNK):
                 self._go_on()
                 target.write(chunk)
@@ -110,7 +113,6 @@ class FolderRemote:
         if temporary != final:
             temporary.rename(final)
         self._sync_directory()
-        return skew
 
     def _sync_directory(self) -> None:
         descriptor = os.open(self._directory, os.O_RDONLY)

@@ -96,8 +96,6 @@ class Receipt:
 
     bytes: int
     """Size of the file under its final name."""
-    skew: int | None
-    """The server's clock less ours, ms, to half a second: mtime of the file just opened. None: not known."""
     seconds: float
     """From connecting to the last reply."""
     found: bool = False
@@ -141,11 +139,19 @@ def outcome_of(step: Step, *, refused: bool, in_place: bool) -> Outcome:
 Progress = Callable[[UploadStage], None]
 """Told each stage in order, from the thread of the upload."""
 
+Measured = Callable[[int], None]
+"""Told the server's clock less ours, ms, to half a second (mtime of the file just opened), before the first
+byte is sent: it counts however the upload ends."""
+
+
+def unheard(_skew: int) -> None:
+    """Nobody wants to know the skew."""
+
 
 class Remote(Protocol):
     """One account's place on the platform's server."""
 
-    def upload(self, local: Path, name: str, progress: Progress) -> Receipt:
+    def upload(self, local: Path, name: str, progress: Progress, measured: Measured = unheard) -> Receipt:
         """Send the bytes of `local` under `name`.
 
         Raises:

@@ -16,6 +16,7 @@ from bridge.clock import SECOND, Clock
 from bridge.config import SftpSettings
 from bridge.deliver.remote import (
     TOLD_EVERY,
+    Measured,
     Outcome,
     Progress,
     Reason,
@@ -24,6 +25,7 @@ from bridge.deliver.remote import (
     UploadFailed,
     UploadStage,
     outcome_of,
+    unheard,
 )
 from bridge.deliver.sftp_client import CheckedClient, CheckedFile, Refused
 from bridge.deliver.sftp_faults import Explanation, explain
@@ -36,6 +38,7 @@ HALF_SECOND = SECOND // 2
 """An mtime is a whole second, cut off: on average half a second too early."""
 
 Result = TypeVar("Result")
+Told = TypeVar("Told")
 
 
 class SftpRemote:
@@ -48,17 +51,17 @@ class SftpRemote:
         self._attempt: Attempt | None = None
         self._abandoned = False
 
-    def upload(self, local: Path, name: str, progress: Progress) -> Receipt:
+    def upload(self, local: Path, name: str, progress: Progress, measured: Measured = unheard) -> Receipt:
         """Log in, write under the temporary name, check, rename."""
         attempt = self._begin()
         progress(UploadStage.CONNECTING)
         began = self._clock.now()
         with _opened(local, attempt) as source:
             size = os.fstat(source.fileno()).st_size
-            skew, found = attempt.run(lambda client: attempt.upload(client, source, name, progress))
+            found = attempt.run(lambda client: attempt.upload(client, source, name, progress, measured))
         seconds = (self._clock.now() - began) / SECOND
         progress(UploadStage.RENAMED)
-        return Receipt(bytes=size, skew=skew, seconds=seconds, found=found)
+        return Receipt(bytes=size, seconds=seconds, found=found)
 
     def exists(self, name: str) -> int | None:
         """Size of the file `name`; None where there is none."""
@@ -103,7 +106,7 @@ class Attempt:
         self._removed = False
         """What stood under the final name was removed again."""
         self._callers_own: Exception | None = None
-        """Raised by the caller's `progress`: not ours to explain."""
+        """Raised by the caller's `progress` or `measured`: not ours to explain."""
 
     def run(self, work: Callable[[CheckedClient], Result]) -> Result:
         """Do `work` on a new connection; every fault of it becomes an UploadFailed."""
@@ -131,20 +134,20 @@ class Attempt:
         return UploadFailed(f"{where}: {explanation.detail}", outcome=outcome, reason=explanation.reason)
 
     def upload(
-        self, client: CheckedClient, source: BinaryIO, name: str, progress: Progress
-    ) -> tuple[int | None, bool]:
-        """Skew of the server's clock in ms, and whether the file was there already."""
+        self, client: CheckedClient, source: BinaryIO, name: str, progress: Progress, measured: Measured
+    ) -> bool:
+        """Whether the file was there already."""
         size = os.fstat(source.fileno()).st_size
         final = self._path(name)
         if self._is_there(client, final, size):
-            return None, True
+            return True
         temporary = final + (self._settings.temporary_suffix or "")
         self._step = Step.OPEN
         file = client.create(temporary)
         self._step = Step.SEND
         self._tell(progress, UploadStage.OPENED)
         try:
-            skew = self._skew(file)
+            self._measure(file, measured)
             self._write(file, source, size, progress)
         except Refused:
             self._discard(client, temporary)
@@ -154,7 +157,7 @@ class Attempt:
         self._step = Step.RENAME
         if temporary != final:
             _rename(client, temporary, final)
-        return skew, False
+        return False
 
     def size_of(self, client: CheckedClient, name: str) -> int | None:
         """Size of the file `name`; None where there is none."""
@@ -180,9 +183,9 @@ class Attempt:
     def _path(self, name: str) -> str:
         return posixpath.normpath(posixpath.join(self._settings.directory, name))
 
-    def _tell(self, progress: Progress, stage: UploadStage) -> None:
+    def _tell(self, listener: Callable[[Told], None], what: Told) -> None:
         try:
-            progress(stage)
+            listener(what)
         except Exception as error:
             self._callers_own = error
             raise
@@ -200,9 +203,10 @@ class Attempt:
             raise self.failure(Explanation(Reason.OTHER, detail, refused=True))
         return there == size
 
-    def _skew(self, file: CheckedFile) -> int | None:
+    def _measure(self, file: CheckedFile, measured: Measured) -> None:
         mtime = file.stat().st_mtime
-        return None if mtime is None else mtime * SECOND + HALF_SECOND - self._clock.now()
+        if mtime is not None:
+            self._tell(measured, mtime * SECOND + HALF_SECOND - self._clock.now())
 
     def _write(self, file: CheckedFile, source: BinaryIO, size: int, progress: Progress) -> None:
         """Write and close. The last request leaves after every other was acknowledged.

@@ -98,7 +98,9 @@ class Uploads:
             return
         log.info("upload_begun", account=account, file=name, bytes=file.bytes)
         try:
-            receipt = self._remote.upload(Path(file.path), name, self._progress)
+            receipt = self._remote.upload(
+                Path(file.path), name, self._progress, partial(self._measured, attempt)
+            )
         except UploadFailed as failure:
             self._failed(file, attempt, failure)
         else:
@@ -110,11 +112,13 @@ class Uploads:
         if stage is not UploadStage.CONNECTING:
             self._reaching.succeeded()
 
+    def _measured(self, attempt: int, skew: int) -> None:
+        """The server's clock less ours, ms: noted at once, as the attempt counts by that clock."""
+        self._ledger.set_skew(self._account.name, skew, attempt)
+        self._warn_of(skew)
+
     def _succeeded(self, file: FileRecord, attempt: int, receipt: Receipt) -> None:
         account, now = self._account.name, self._clock.now()
-        if receipt.skew is not None:
-            self._ledger.set_skew(account, receipt.skew, attempt)
-            self._warn_of(receipt.skew)
         if receipt.found:
             self._ledger.end_attempt(attempt, now, Outcome.GIVEN_BACK, "it was there already")
             self._ledger.found_uploaded(file.name, now)

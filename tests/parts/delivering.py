@@ -13,7 +13,7 @@ from bridge.deliver.deliverer import Deliverer, DelivererParts
 from bridge.deliver.folder import FolderRemote
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import SilentObserver
-from bridge.deliver.remote import Outcome, Reason, UploadFailed, UploadStage
+from bridge.deliver.remote import Outcome, Reason, UploadFailed, UploadStage, unheard
 from bridge.spool.disk import Disk
 from bridge.spool.spool import Spool
 from tests.parts import oracle
@@ -62,7 +62,7 @@ class WeakRemote(FolderRemote):
         self.arrived: list[Path] = []
         """Copies of the files that got their final names, in order."""
 
-    def upload(self, local, name, progress):
+    def upload(self, local, name, progress, measured=unheard):
         self.tried.append((self.clock.now(), name))
         self.contents.setdefault(name, set()).add(local.read_bytes())
         fault = self.fault(name)
@@ -73,7 +73,7 @@ class WeakRemote(FolderRemote):
             whole = local.read_bytes()
             (self.directory / f"{name}.part").write_bytes(whole[: len(whole) // 2])
             raise UploadFailed("it was cut", outcome=Outcome.SPENT, reason=Reason.CONNECTION_LOST)
-        receipt = super().upload(local, name, progress)
+        receipt = super().upload(local, name, progress, measured)
         if not receipt.found:
             self._keep(name)
         if fault is Fault.REPLY_LOST:

@@ -22,7 +22,10 @@ def main():
         began = time.perf_counter()
         outcome = live(seed)
         took = time.perf_counter() - began
-        print(f"seed {seed} {took:.2f} s days {outcome.days:.1f} files {outcome.files} {outcome.fault or 'ok'}", flush=True)
+        print(
+            f"seed {seed} {took:.2f} s days {outcome.days:.1f} files {outcome.files} {outcome.fault or 'ok'}",
+            flush=True,
+        )
         if given.trace:
             print("\n".join(outcome.trace))
         if outcome.fault and given.trace:

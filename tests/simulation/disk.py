@@ -124,9 +124,7 @@ class PowerDisk(Disk):
         self._before("rename", target)
         before = self._platter.keep(target)
         super().rename(source, target)
-        self._platter.changes.append(
-            Change(folder=target.parent, path=target, before=before, source=source)
-        )
+        self._platter.changes.append(Change(folder=target.parent, path=target, before=before, source=source))
 
     def fsync_folder(self, folder: Path) -> None:
         """The names in it last."""

@@ -15,7 +15,14 @@ GB = 1_000_000_000
 WEATHERS = ("crashes", "broker", "group", "server", "disk", "ledger", "clock", "stops", "crowded")
 """What may go wrong in a world."""
 
-BAD = (b"", b"{", b"\xff\xfe", b'{"user_id": "x"}', b"[" * 40, b'{"user_id": 7, "segments": [], "event_time": 1}')
+BAD = (
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b'{"user_id": "x"}',
+    b"[" * 40,
+    b'{"user_id": 7, "segments": [], "event_time": 1}',
+)
 """Values that are no events."""
 
 
@@ -129,7 +136,9 @@ def _produced(rng: Random, start: int, end: int, partitions: int) -> list[Produc
         if rng.random() < 0.04:
             value = rng.choice([*BAD, None])
             found.append(Produced(at=at, topic=topic, partition=partition, event=None, value=value))
-        if topic == "beta":  # no audience is fed by two topics: of two writes at one time, which is the later?
+        if (
+            topic == "beta"
+        ):  # no audience is fed by two topics: of two writes at one time, which is the later?
             event = event | {"client": None}
         found.append(
             Produced(at=at, topic=topic, partition=partition, event=event, value=made.json_text(event))

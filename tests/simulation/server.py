@@ -13,12 +13,14 @@ from random import Random
 
 from bridge.clock import SECOND
 from bridge.deliver.remote import (
+    Measured,
     Outcome,
     Progress,
     Reason,
     Receipt,
     UploadFailed,
     UploadStage,
+    unheard,
 )
 from tests.simulation.agenda import Agenda
 from tests.simulation.process import Process
@@ -117,7 +119,7 @@ class SimulatedRemote:
         self._process = process
         self._clock = clock
 
-    def upload(self, local: Path, name: str, progress: Progress) -> Receipt:
+    def upload(self, local: Path, name: str, progress: Progress, measured: Measured = unheard) -> Receipt:
         """As the port says."""
         server, began = self._server, self._server.agenda.now
         trouble = server.trouble(self._account)
@@ -127,7 +129,7 @@ class SimulatedRemote:
             lasting = trouble is Trouble.LOG_IN
             raise _failed(trouble, Outcome.NOT_OPENED, Reason.AUTHENTICATION if lasting else Reason.TIMEOUT)
         if (there := server.folder.get((self._account, name))) is not None and len(there) == len(content):
-            return Receipt(bytes=len(content), skew=None, seconds=0.1, found=True)
+            return Receipt(bytes=len(content), seconds=0.1, found=True)
         if trouble is Trouble.OPEN_REFUSED:
             raise _failed(trouble, Outcome.NOT_OPENED, Reason.OTHER)
         self._process.step("remote open")
@@ -137,13 +139,13 @@ class SimulatedRemote:
         if trouble is Trouble.OPEN_LOST:
             raise _failed(trouble, Outcome.SPENT, Reason.CONNECTION_LOST)
         self._pass("opened", progress, UploadStage.OPENED)
-        skew = mtime + SECOND // 2 - self._clock()
+        measured(mtime + SECOND // 2 - self._clock())
         self._send(mark, trouble, progress)
         mark.until = server.now
         self._pass("sent", progress, UploadStage.SENT)
         self._rename(name, content, trouble)
         mark.until = server.now
-        return Receipt(bytes=len(content), skew=skew, seconds=(server.agenda.now - began) / 1000)
+        return Receipt(bytes=len(content), seconds=(server.agenda.now - began) / 1000)
 
     def exists(self, name: str) -> int | None:
         """Size of a file that is there."""

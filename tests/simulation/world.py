@@ -60,9 +60,7 @@ class Life(SilentIngest):
 
     def start(self) -> None:
         """Open the spool, and begin."""
-        held = self._stack.enter_context(
-            opened(self.world.config, self._outside(), self.stop, adopt=False)
-        )
+        held = self._stack.enter_context(opened(self.world.config, self._outside(), self.stop, adopt=False))
         self.held: Opened = held
         self._housekeeping = Housekeeping(
             config=self.world.config,
@@ -95,7 +93,9 @@ class Life(SilentIngest):
     def end(self) -> None:
         """The process is gone: the kernel gives back its locks and descriptors."""
         self.process.dead = True
-        for what in (self._turns.close, self._stack.close) if hasattr(self, "_turns") else (self._stack.close,):
+        for what in (
+            (self._turns.close, self._stack.close) if hasattr(self, "_turns") else (self._stack.close,)
+        ):
             try:
                 what()
             except Died:
@@ -171,6 +171,8 @@ class Life(SilentIngest):
 
     def _deliver(self, name: str, *, once: bool = False) -> None:
         if name in self.world.busy:
+            if not once:
+                self._soon(self._deliver, name, after=LOOK)
             return
         if self.stop.is_set():
             if not once:
