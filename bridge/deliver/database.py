@@ -80,8 +80,8 @@ class Database:
         if not self.path.is_file():
             raise LedgerDamaged(f"{self.path}: there is no ledger; {_ADOPT}")
         try:
-            version, fault = self._examine(self._connection())
-        except sqlite3.OperationalError as error:
+            version, fault = self._examined()
+        except (OSError, sqlite3.OperationalError) as error:
             if "no such table" not in str(error):
                 raise LedgerFailed(
                     f"{self.path}: the ledger cannot be opened ({error}); {_REPAIR}"
@@ -98,6 +98,15 @@ class Database:
         if version < VERSION and self._read_only:
             raise LedgerFailed(f"{self.path}: an older s2s-bridge wrote this ledger; start the bridge once")
         self.migrate()
+
+    def _examined(self) -> tuple[int, str | None]:
+        """As `_examine`, but a fault is found twice: SQLite also calls it one that a page cannot be read."""
+        version, fault = self._examine(self._connection())
+        if fault is None:
+            return version, None
+        self.close()
+        self.path.read_bytes()  # a disk that cannot be read is no damage: `--adopt` would give the file up
+        return self._examine(self._connection())
 
     def _examine(self, connection: sqlite3.Connection) -> tuple[int, str | None]:
         """The version of the tables, and what is wrong with the file."""
