@@ -316,7 +316,6 @@ def test_an_adopted_ledger_on_a_failing_disk_is_never_one_whose_windows_are_free
     def lay(name):
         path = fresh(memory, name) / "ledger.sqlite"
         path.write_bytes(garbage)
-        disk.synced[path] = garbage
         return path
 
     def work(path):
@@ -335,3 +334,23 @@ def test_an_adopted_ledger_on_a_failing_disk_is_never_one_whose_windows_are_free
 
     with failing_sqlite() as disk:
         fail_in_turn(disk, lay, work, check)
+
+
+@pytest.mark.failure(52)
+@pytest.mark.parametrize("before", [None, b"garbage" * 999])
+def test_a_ledger_that_was_created_outlives_a_power_cut_at_once(memory, before):
+    """As does its place: no older one comes back, nor is there none; what lay there is kept beside it."""
+    path = memory / "ledger.sqlite"
+    with failing_sqlite() as disk:
+        if before is not None:
+            path.write_bytes(before)
+        ledger = Ledger.create(path, "spool-1", START, {"a": START + DAY})
+        disk.cut(1)
+        with pytest.raises(LedgerFailed):
+            ledger.set_skew("a", 7)
+        ledger.close()
+        disk.power_on()
+    with Ledger.open(path) as found:
+        assert (found.spool_id, found.closed_until("a"), found.skew("a")) == ("spool-1", START + DAY, 0)
+    kept = [one.read_bytes() for one in memory.glob("*.damaged")]
+    assert kept == ([] if before is None else [before])

@@ -144,7 +144,7 @@ class FailingSqlite:
 
     def keep(self, path: Path) -> None:
         """What the file holds is on the disk for good."""
-        self.synced[path] = path.read_bytes() if path.exists() else None
+        self.synced[path] = _content(path)
 
 
 _files: dict[int, str] = {}
@@ -184,6 +184,10 @@ def _ask(operation: str, name: str) -> int:
     return _disk[-1].counted(operation, name) if _disk else OK
 
 
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
 def _keep(name: str) -> None:
     if _disk:
         _disk[-1].keep(Path(name))
@@ -210,7 +214,7 @@ def _counting() -> Vfs:
             methods[0] = ctypes.addressof(_counting_methods(methods[0]))
             _files[file] = path
             if _disk and path and Path(path) not in _disk[-1].synced:
-                _disk[-1].synced[Path(path)] = Path(path).read_bytes() if there else None
+                _disk[-1].synced[Path(path)] = _content(Path(path)) if there else None
         return code
 
     def deleted(vfs: int, name: int, sync: int) -> int:
@@ -264,6 +268,7 @@ def _counting_names(disk: FailingSqlite) -> Iterator[None]:
     def counting_replace(source: Path, target: Path) -> None:
         if Path(source) in disk.synced:
             _raise(disk.counted("rename", str(target)))
+            disk.synced.setdefault(Path(target), _content(Path(target)))
             renamed.append((Path(source), Path(target)))
         replace(source, target)
 
