@@ -149,6 +149,7 @@ def test_a_file_is_tried_three_times_an_hour_with_others_between(tmp_path):
     assert site.differences() == []
 
 
+@pytest.mark.failure(45)
 def test_a_file_whose_reply_was_lost_is_found_and_not_sent_again(tmp_path):
     """Outcome unknown: the slot is spent, the next look finds the file, the audience goes on behind it."""
     site = Site(tmp_path)
@@ -187,6 +188,7 @@ def test_a_damaged_built_file_is_delivered_anew(tmp_path, harm):
     assert list(site.spool.files_directory.iterdir()) == []
 
 
+@pytest.mark.failure(50)
 @pytest.mark.parametrize("taken_away", [False, True])
 def test_killed_between_upload_and_mark_one_duplicate_at_most(tmp_path, taken_away):
     """The attempt left open counts; the file is found, or, where the platform took it, sent once more."""

@@ -90,6 +90,7 @@ def test_a_new_ledger_is_its_owners_alone_and_knows_its_spool(path):
     assert [left.name for left in path.parent.iterdir() if left.stat().st_size] == ["ledger.sqlite"]
 
 
+@pytest.mark.failure(53)
 def test_an_adopted_spools_windows_count_as_spent(path):
     """Accounts that are charged stay closed until the given moment, and no later call shortens that."""
     with Ledger.create(path, "spool-1", NOON, {"default": NOON + 12 * HOUR}) as ledger:
@@ -99,6 +100,7 @@ def test_an_adopted_spools_windows_count_as_spent(path):
         assert ledger.closed_until("other") == 0
 
 
+@pytest.mark.failure(54)
 def test_stamps_rise_through_restarts(ledger, path):
     """Two names in one minute differ, also after the ledger was opened anew or the clock was set back."""
     first = ledger.reserve_name(SERIES, NOON + 59 * SECOND)
@@ -205,6 +207,7 @@ def test_a_given_back_attempt_does_not_count_and_leaves_the_file_untouched(ledge
     assert ledger.file(file().name) is None
 
 
+@pytest.mark.failure(52)
 @pytest.mark.parametrize("outcome", [Outcome.SPENT, Outcome.UNKNOWN])
 def test_a_begun_file_stays_begun(ledger, outcome):
     """Once an attempt was spent, one given back later does not make the file untouched."""
@@ -252,6 +255,7 @@ def test_an_audience_has_one_unfinished_file(ledger):
     assert ledger.file(file().name).detail == "its bytes are gone"
 
 
+@pytest.mark.failure(56)
 def test_two_that_race_for_the_last_slot_get_it_once(ledger, path):
     """What admits is asked inside the transaction: with one slot left one attempt begins."""
     whose = [audience(f"c{number}") for number in range(6)]
@@ -289,6 +293,7 @@ def test_a_measured_skew_stays_with_its_attempt(ledger):
     assert ledger.attempts("default", 0)[0].skew == -5000
 
 
+@pytest.mark.failure(45, 52)
 def test_a_file_found_uploaded_is_as_good_as_uploaded(ledger):
     """After an unknown outcome the audience advances without a further attempt."""
     ledger.add_file(file())
@@ -344,6 +349,7 @@ def test_every_pair_of_state_and_event_is_decided(state, event):
             after(state, event)
 
 
+@pytest.mark.failure(53)
 def test_a_missing_ledger_names_the_remedy(path):
     """One line with the path and --adopt; no file is made by looking."""
     for look in (Ledger.open, Ledger.read_only):
@@ -352,6 +358,7 @@ def test_a_missing_ledger_names_the_remedy(path):
     assert not path.exists()
 
 
+@pytest.mark.failure(14)
 @pytest.mark.parametrize(
     "garbage", [b"", b"\0" * 8192, b"SQLite format 3\0" + b"x" * 9000, b"no ledger\n" * 999]
 )
@@ -363,6 +370,7 @@ def test_garbage_is_no_ledger(path, garbage):
     assert path.read_bytes() == garbage
 
 
+@pytest.mark.failure(14)
 def test_another_database_is_no_ledger(path):
     """A file of SQLite's with other tables is refused too."""
     other = sqlite3.connect(path)
@@ -373,6 +381,7 @@ def test_another_database_is_no_ledger(path):
         Ledger.open(path)
 
 
+@pytest.mark.failure(61)
 def test_a_newer_programs_ledger_is_left_alone(ledger, path):
     """A downgrade stops instead of guessing."""
     ledger.close()
@@ -383,6 +392,7 @@ def test_a_newer_programs_ledger_is_left_alone(ledger, path):
         Ledger.open(path)
 
 
+@pytest.mark.failure(53)
 @settings(max_examples=60, deadline=None)
 @given(part=st.floats(0, 1, exclude_max=True), page=st.sampled_from([1, 4096]))
 def test_a_ledger_cut_short_is_never_taken_for_a_whole_one(tmp_path_factory, part, page):
@@ -397,6 +407,7 @@ def test_a_ledger_cut_short_is_never_taken_for_a_whole_one(tmp_path_factory, par
         Ledger.open(path)
 
 
+@pytest.mark.failure(14, 53)
 def test_adopting_keeps_the_damaged_ledger_and_its_journal_aside(path):
     """A new ledger replaces it; a journal that lay beside it is not played into the new one."""
     path.write_bytes(b"garbage")
@@ -409,6 +420,7 @@ def test_adopting_keeps_the_damaged_ledger_and_its_journal_aside(path):
     assert aside.with_name(f"{aside.name}-journal").read_bytes() == b"old journal"
 
 
+@pytest.mark.failure(52)
 def test_a_creation_that_died_half_way_is_begun_anew(path):
     """What a killed process left under the temporary name is no obstacle."""
     path.with_name("ledger.sqlite.new").write_bytes(b"half")
@@ -427,6 +439,7 @@ def test_status_reads_beside_a_running_bridge_and_cannot_write(ledger, path):
     assert ledger.closed_until("default") == 0
 
 
+@pytest.mark.failure(51)
 def test_a_ledger_that_cannot_be_written_fails_closed(ledger, path):
     """No attempt begins where it cannot be written down: the error names the file and the remedy."""
     ledger.add_file(file())
@@ -439,6 +452,7 @@ def test_a_ledger_that_cannot_be_written_fails_closed(ledger, path):
     assert ledger.attempts("default", 0) == ()
 
 
+@pytest.mark.failure(51)
 def test_a_step_that_fails_undoes_its_whole_transaction(ledger, path):
     """An upload whose audience cannot be advanced is not marked uploaded, nor its attempt ended."""
     ledger.add_file(file())
@@ -476,6 +490,7 @@ while True:
 """
 
 
+@pytest.mark.failure(50, 52)
 @pytest.mark.parametrize("lines", [1, 2, 3, 4, 41, 42, 43, 44])
 def test_what_a_killed_process_was_told_is_durable_is_there(ledger, path, lines):
     """SIGKILL at any step: whatever it had reported holds, state and frontier agree, and it goes on."""
@@ -508,6 +523,7 @@ def test_what_a_killed_process_was_told_is_durable_is_there(ledger, path, lines)
         assert str(after_crash.reserve_name(SERIES, NOON)) not in {name for _, name in told}
 
 
+@pytest.mark.failure(52)
 def test_a_reader_undoes_what_a_killed_writer_left_half_done(path, ledger):
     """Status after a SIGKILL inside a transaction shows the state before it."""
     ledger.close()

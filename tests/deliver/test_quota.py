@@ -47,6 +47,7 @@ def test_an_unused_account_has_room_for_all_but_the_reserve():
     )
 
 
+@pytest.mark.failure(54)
 @pytest.mark.parametrize("offset", [0, 30 * SECOND - 1, HOUR - 30 * SECOND, HOUR - 1])
 def test_no_upload_starts_within_the_guard_of_a_reset(offset):
     """Before and after the hour's reset the account is closed until the guard after it has passed."""
@@ -61,6 +62,7 @@ def test_an_upload_may_start_right_outside_the_guard(offset):
     assert isinstance(quota.room(limits(), [], NOON + offset, 0), Room)
 
 
+@pytest.mark.failure(54)
 @pytest.mark.parametrize("skew", [-2 * MINUTE, 2 * MINUTE])
 def test_the_skew_widens_the_guard(skew):
     """A server two minutes off, either way, closes two minutes more around each reset."""
@@ -68,6 +70,7 @@ def test_the_skew_widens_the_guard(skew):
     assert closed == Closed(until=NOON + 2 * MINUTE + 30 * SECOND, reason=Reason.GUARD)
 
 
+@pytest.mark.failure(54)
 def test_a_server_hours_off_widens_by_five_minutes_only():
     """A skew of hours must not stop us."""
     assert quota.effective_guard(limits(), 7 * HOUR) == 5 * MINUTE + 30 * SECOND
@@ -82,6 +85,7 @@ def test_the_hours_files_close_the_account_until_the_guard_after_the_hour():
     assert closed == Closed(until=NOON + HOUR + 30 * SECOND, reason=Reason.FILES)
 
 
+@pytest.mark.failure(55)
 @pytest.mark.parametrize(
     ("ended", "counts"),
     [(-31 * SECOND, 0), (-30 * SECOND, 1), (-SECOND, 1), (SECOND, 1), (None, 1)],
@@ -93,6 +97,7 @@ def test_an_upload_that_may_span_a_reset_counts_in_both_hours(ended, counts):
     assert quota.usage(limits(), [crossing], NOON + MINUTE, 0).files_used == counts
 
 
+@pytest.mark.failure(55)
 def test_an_upload_over_midnight_is_charged_to_both_days():
     """Its bytes count in the day of its start and in the day of its end."""
     crossing = attempt(MIDNIGHT - HOUR, MIDNIGHT + HOUR, 40 * MB)
@@ -100,6 +105,7 @@ def test_an_upload_over_midnight_is_charged_to_both_days():
     assert quota.usage(limits(), [crossing], MIDNIGHT + 20 * HOUR, 0).bytes_used == 40 * MB
 
 
+@pytest.mark.failure(54)
 def test_a_clock_set_back_keeps_what_was_counted_under_the_measured_skew():
     """Uploads of a clock that ran 5 minutes ahead, into the next hour, still count in the server's hour."""
     early = attempt(NOON + 3 * MINUTE, NOON + 4 * MINUTE, skew=-5 * MINUTE)
@@ -114,6 +120,7 @@ def test_general_files_leave_the_reserve_to_removals():
     assert (room.bytes, room.removals_bytes) == (0, 5 * MB)
 
 
+@pytest.mark.failure(57)
 def test_one_byte_below_the_day_is_room_for_one_byte():
     """The day's bytes are used to the last one, and closed then until the guard after midnight."""
     spent = attempt(MIDNIGHT + HOUR, MIDNIGHT + HOUR + SECOND, 100 * MB - 1)
@@ -124,6 +131,7 @@ def test_one_byte_below_the_day_is_room_for_one_byte():
     assert closed == Closed(until=MIDNIGHT + DAY + 30 * SECOND, reason=Reason.BYTES)
 
 
+@pytest.mark.failure(57)
 @pytest.mark.parametrize("size", [4_000_000_000 - 1, 4_000_000_000])
 def test_no_file_is_above_max_file_bytes(size):
     """However many bytes are left of the day."""
@@ -190,6 +198,7 @@ def test_what_live_used_in_the_rest_of_yesterday_is_kept_for_it(started, ended, 
     assert sizes(beside([replace(yesterday, replay=True)], replay_share=1)) == (95 * MB, 100 * MB)
 
 
+@pytest.mark.failure(55)
 @pytest.mark.parametrize("ended", [MIDNIGHT + HOUR, None])
 def test_a_live_upload_over_midnight_is_kept_for_too(ended):
     """It counts today, and it counted yesterday: as much may go over the next midnight."""
@@ -305,6 +314,7 @@ def test_a_refusal_near_a_reset_closes_the_servers_hour():
     assert quota.closing(limits(), NOON - 10 * SECOND, 0, HOUR) == NOON + HOUR
 
 
+@pytest.mark.failure(53)
 def test_a_day_that_counts_as_spent_shows_no_bytes_left():
     """After a lost ledger both windows are used up until midnight."""
     closed_until = quota.closing(limits(), NOON, 0, DAY)
@@ -346,6 +356,7 @@ def ends(now, lasting):
     return max(now, (now // HOUR + 1) * HOUR + 2 * lasting + MINUTE)
 
 
+@pytest.mark.failure(54, 55)
 @settings(max_examples=100, deadline=None)
 @given(
     start=st.integers(20 * HOUR, DAY),

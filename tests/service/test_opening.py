@@ -66,6 +66,7 @@ def test_a_first_start_has_the_whole_quota(config):
         assert ledger.closed_until("a") == 0
 
 
+@pytest.mark.failure(53)
 def test_runs_without_their_ledger_are_refused(config, spool):
     """What was delivered is not known: one line that names the ledger and --adopt; nothing is made."""
     with pytest.raises(BridgeError, match=rf"{LEDGER} is missing.*--adopt") as refusal:
@@ -74,6 +75,7 @@ def test_runs_without_their_ledger_are_refused(config, spool):
     assert not (spool.directory / LEDGER).exists()
 
 
+@pytest.mark.failure(53)
 def test_an_adopted_spool_uploads_nothing_until_the_day_is_over(config, spool):
     """Nobody knows what was uploaded today: both accounts' windows count as spent until the day's reset."""
     with ledger_of(config, spool, adopt=True) as ledger:
@@ -99,6 +101,7 @@ def test_an_adopted_ledger_is_opened_at_the_next_start(config, spool):
         assert ledger.skew("a") == 7
 
 
+@pytest.mark.failure(14, 53)
 @pytest.mark.parametrize("harm", ["empty", "cut", "garbage"])
 def test_a_damaged_ledger_is_refused_and_kept_when_adopted(config, spool, harm):
     """Without --adopt one line; with it a new ledger whose windows are spent, the old one beside it."""
@@ -117,6 +120,7 @@ def test_a_damaged_ledger_is_refused_and_kept_when_adopted(config, spool, harm):
     assert kept.read_bytes() == content
 
 
+@pytest.mark.failure(14)
 def test_another_spools_ledger_is_refused(config, spool):
     """Its frontiers speak of other runs: it is not used, with --adopt it is put aside."""
     Ledger.create(spool.directory / LEDGER, "another", START).close()
