@@ -22,10 +22,11 @@ from bridge.deliver.deliverer import LOOK
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.ledger_schema import MIGRATIONS, VERSION
+from bridge.deliver.records import Outcome
 from bridge.deliver.remote import UploadStage
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import START, Fault, Killed, Site, WeakRemote, Write
-from tests.parts.failing_sqlite import FULL, IOERR, failing_sqlite, missing, untouched
+from tests.parts.failing_sqlite import FULL, IOERR, failing_sqlite, need, untouched
 
 ACME = replace(DISPLAY, client="Acme")
 EVERY = int(os.environ.get("S2S_EVERY_CALL", "0"))
@@ -38,11 +39,7 @@ BYTES_PER_DAY = 500
 
 @pytest.fixture(autouse=True)
 def _able():
-    reason = missing()
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+    need()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
 
 
@@ -221,8 +218,8 @@ def fresh(folder, name):
     return folder / name
 
 
-def fail_in_turn(disk, lay, work, check):
-    """Every call of `work` fails, in one of the three ways, on a path of its own that `lay` has filled.
+def fail_in_turn(disk, lay, work, check, ways=WAYS):
+    """Every call of `work` fails, in one of the ways, on a path of its own that `lay` has filled.
 
     With S2S_EVERY_CALL in each of them.
     """
@@ -230,8 +227,8 @@ def fail_in_turn(disk, lay, work, check):
     before = len(disk.calls)
     work(whole)
     count = len(disk.calls) - before
-    for place, way in enumerate(WAYS):
-        for number in range(1 if EVERY else 1 + place, count + 1, 1 if EVERY else len(WAYS)):
+    for place, way in enumerate(ways):
+        for number in range(1 if EVERY else 1 + place, count + 1, 1 if EVERY else len(ways)):
             path = lay(f"{way} {number}")
             told(disk, number, way)
             try:
@@ -354,3 +351,50 @@ def test_a_ledger_that_was_created_outlives_a_power_cut_at_once(memory, before):
         assert (found.spool_id, found.closed_until("a"), found.skew("a")) == ("spool-1", START + DAY, 0)
     kept = [one.read_bytes() for one in memory.glob("*.damaged")]
     assert kept == ([] if before is None else [before])
+
+
+@pytest.mark.failure(52)
+def test_a_commit_of_unknown_outcome_is_found_whole_or_undone(memory):
+    """The call fails, and yet it may be durable: file, attempt and audience agree in either case."""
+    site = Site(fresh(memory, "site"))
+    site.give(Write(1, 7))
+    site.remote.fault = lambda _: Fault.UNREACHABLE
+    site.until(lambda: site.remote.tried)
+    site.ledger.close()
+    built = (site.directory / "spool" / "ledger.sqlite").read_bytes()
+    seen = set()
+
+    def lay(name):
+        path = fresh(memory, name) / "ledger.sqlite"
+        path.write_bytes(built)
+        return path
+
+    def work(path):
+        with Ledger.open(path) as ledger:
+            (tried,) = ledger.unfinished("a")
+            attempt = ledger.begin_attempt(tried.file.name, START, 0, lambda _: True)
+            (path.parent / "begun").touch()
+            ledger.end_attempt(attempt, START, Outcome.UPLOADED)
+
+    def check(path, error):
+        with Ledger.open(path) as ledger:
+            (file,) = ledger.files("a")
+            open_ones = [one.ended_at is None for one in ledger.attempts("a", 0)]
+            delivered = ledger.audience(DISPLAY).frontier.lowest == 1
+        known = (file.state, open_ones, delivered)
+        assert known in (
+            (FileState.BUILT, [], False),
+            (FileState.UPLOADING, [True], False),
+            (FileState.UPLOADED, [False], True),
+        )
+        if error:
+            seen.add(((path.parent / "begun").exists(), file.state))
+
+    with failing_sqlite() as disk:
+        fail_in_turn(disk, lay, work, check, ways=["once"])
+    assert seen == {
+        (False, FileState.BUILT),
+        (False, FileState.UPLOADING),
+        (True, FileState.UPLOADING),
+        (True, FileState.UPLOADED),
+    }
