@@ -23,7 +23,7 @@ from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.ledger_schema import MIGRATIONS, VERSION
 from bridge.deliver.records import Outcome
-from bridge.deliver.remote import UploadStage
+from bridge.deliver.remote import UploadStage, unheard
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import START, Fault, Killed, Site, WeakRemote, Write
 from tests.parts.failing_sqlite import FULL, IOERR, failing_sqlite, need, untouched
@@ -56,7 +56,7 @@ class Witness(WeakRemote):
         self.opened = []
         """When a remote file was opened, and the bytes that were to be sent."""
 
-    def upload(self, local, name, progress):
+    def upload(self, local, name, progress, measured=unheard):
         survivor = self.site.directory / "survivor.sqlite"
         survivor.write_bytes(self.disk.synced[self.ledger])
         with untouched(survivor) as look:
@@ -73,7 +73,7 @@ class Witness(WeakRemote):
                 self.opened.append((self.clock.now(), local.stat().st_size))
             progress(stage)
 
-        return super().upload(local, name, told)
+        return super().upload(local, name, told, measured)
 
 
 class Story:

@@ -31,12 +31,11 @@ class Server(WeakRemote):
         self.uploads = []
         """When each remote file was opened and finished, by its clock, and its bytes."""
 
-    def _send(self, source, name, size, progress):
-        opened, skew = self.clock.now() + self.ahead, self.ahead
-        super()._send(source, name, size, progress)
+    def _send(self, source, name, size, progress, measured):
+        opened = self.clock.now() + self.ahead
+        super()._send(source, name, size, progress, lambda _: measured(self.ahead))
         self.clock.move(self.lasting())
         self.uploads.append((opened, self.clock.now() + self.ahead, size))
-        return skew
 
     def worst(self, length):
         """Most files and most bytes of any window, each upload counted in all that it touches."""
