@@ -25,6 +25,7 @@ from bridge.deliver.quota import Closed, Room, counted_since, room, usage
 from bridge.deliver.records import AudienceState, FileRecord, Progress
 from bridge.deliver.remote import Remote
 from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
+from bridge.deliver.server_clock import ServerClock
 from bridge.deliver.set_aside import SetAside
 from bridge.deliver.uploading import Uploads
 from bridge.deliver.waiting import Pending, as_waiting, audiences, pending, replays_waiting
@@ -78,11 +79,13 @@ class Deliverer:
     def __init__(self, parts: DelivererParts) -> None:
         self._parts = parts
         self._name = parts.account.name
+        self._server_clock = ServerClock(self._name, parts.ledger, parts.clock)
         self._uploads = Uploads(
             account=parts.account,
             ledger=parts.ledger,
             remote=parts.remote,
             clock=parts.clock,
+            server_clock=self._server_clock,
             observer=parts.observer,
         )
         self._set_aside = SetAside(parts.spool)
@@ -171,7 +174,7 @@ class Deliverer:
     def _rooms(self, now: int, waiting: list[Waiting], unfinished: list[Unfinished]) -> Rooms:
         ledger, settings = self._parts.ledger, self._parts.account.quota
         attempts = ledger.attempts(self._name, counted_since(now))
-        skew, closed = ledger.skew(self._name), ledger.closed_until(self._name)
+        skew, closed = self._server_clock.skew(), ledger.closed_until(self._name)
         known_since = ledger.known_since(self._name)
         used = usage(settings, attempts, now, skew, closed)
         self._parts.observer.quota(

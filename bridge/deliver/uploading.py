@@ -25,6 +25,7 @@ from bridge.deliver.records import FileRecord, Outcome, TriedFile
 from bridge.deliver.remote import Outcome as RemoteOutcome
 from bridge.deliver.remote import Receipt, Remote, UploadFailed, UploadStage
 from bridge.deliver.schedule import Unfinished, retry_at
+from bridge.deliver.server_clock import ServerClock
 
 log = structlog.get_logger()
 
@@ -49,12 +50,14 @@ class Uploads:
         ledger: Ledger,
         remote: Remote,
         clock: Clock,
+        server_clock: ServerClock,
         observer: DeliverObserver,
     ) -> None:
         self._account = account
         self._ledger = ledger
         self._remote = remote
         self._clock = clock
+        self._server_clock = server_clock
         self._observer = observer
         self._reaching = Backoff(first=2 * SECOND, longest=2 * MINUTE)
 
@@ -93,7 +96,8 @@ class Uploads:
         if file is None or not self._whole(file):
             return
         account, now = self._account.name, self._clock.now()
-        attempt = self._ledger.begin_attempt(name, now, counted_since(now), partial(self._admits, file, now))
+        admits = partial(self._admits, file, now, self._server_clock.skew())
+        attempt = self._ledger.begin_attempt(name, now, counted_since(now), admits)
         if attempt is None:
             return
         log.info("upload_begun", account=account, file=name, bytes=file.bytes)
@@ -114,7 +118,7 @@ class Uploads:
 
     def _measured(self, attempt: int, skew: int) -> None:
         """The server's clock less ours, ms: noted at once, as the attempt counts by that clock."""
-        self._ledger.set_skew(self._account.name, skew, attempt)
+        self._server_clock.measured(skew, attempt)
         self._warn_of(skew)
 
     def _succeeded(self, file: FileRecord, attempt: int, receipt: Receipt) -> None:
@@ -143,7 +147,7 @@ class Uploads:
         outcome = OUTCOMES[failure.outcome]
         self._ledger.end_attempt(attempt, now, outcome, str(failure))
         if failure.quota:
-            skew = self._ledger.skew(account)
+            skew = self._server_clock.skew()
             self._ledger.close_account(account, closing(self._account.quota, now, skew, HOUR))
         if outcome is Outcome.GIVEN_BACK:
             self._reaching.failed(now)
@@ -159,10 +163,9 @@ class Uploads:
             quota=outcome,
         )
 
-    def _admits(self, file: FileRecord, now: int, attempts: Sequence[Attempt]) -> bool:
+    def _admits(self, file: FileRecord, now: int, skew: int, attempts: Sequence[Attempt]) -> bool:
         """The last word on the quota, inside the transaction that spends it."""
-        name = self._account.name
-        skew, closed = self._ledger.skew(name), self._ledger.closed_until(name)
+        closed = self._ledger.closed_until(self._account.name)
         left = room(self._account.quota, attempts, now, skew, closed)
         if not isinstance(left, Room):
             return False

@@ -187,7 +187,7 @@ def busy(site, seed, offsets, *, files=25):
 
 def jumped(site, ahead):
     """Our clock jumps, so that the server's, which goes on as it did, is so much ahead of it."""
-    site.clock._now += site.remote.ahead - ahead
+    site.clock.set_by(site.remote.ahead - ahead)
     site.remote.ahead = ahead
 
 
@@ -204,14 +204,32 @@ def test_within_the_guard_no_jump_of_our_clock_costs_a_file_too_many(tmp_path):
 
 
 @pytest.mark.failure(54)
-def test_beyond_the_guard_a_jump_costs_one_file_and_is_measured_by_it(tmp_path):
+def test_beyond_the_guard_a_jump_is_seen_and_widens_it(tmp_path):
+    """Two files an hour went by 9:54, when our clock is set to 9:59: the next go once it is ten for sure."""
+    site = served(tmp_path, max_age=0, files_per_hour=2)
+    for user in (1, 2):
+        site.give(Write(user, 7))
+        site.arrives()
+    site.clock.move_to(START + 24 * MINUTE)
+    jumped(site, -5 * MINUTE)
+    for user in (3, 4):
+        site.give(Write(user, 7))
+        site.arrives()
+    truth = [opened - START for opened, _, _ in site.remote.uploads]
+    assert min(truth[2:]) == 30 * MINUTE + 30 * SECOND
+    assert site.differences() == []
+
+
+@pytest.mark.failure(54)
+def test_a_jump_while_no_process_ran_costs_one_file_and_is_measured_by_it(tmp_path):
     """Nobody can know of it before: that file may be one too many; from then on the guard is wide enough."""
     site = served(tmp_path, max_age=0, files_per_hour=2)
     for user in (1, 2):
         site.give(Write(user, 7))
         site.arrives()
     site.clock.move_to(START + 24 * MINUTE)
-    jumped(site, -5 * MINUTE)  # in truth it is 9:54
+    jumped(site, -5 * MINUTE)
+    site.restart()
     for user in (3, 4):
         site.give(Write(user, 7))
         site.arrives()

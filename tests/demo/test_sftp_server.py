@@ -27,6 +27,9 @@ class SetClock:
     def now(self) -> int:
         return self.at
 
+    def elapsed(self) -> int:
+        return self.at
+
     def wait(self, signal: threading.Event, duration: int) -> bool:
         self.at += duration
         return signal.is_set()

@@ -11,10 +11,20 @@ class HandClock:
 
     def __init__(self, now: int) -> None:
         self._now = now
+        self._set_by = 0
 
     def now(self) -> int:
         """Epoch milliseconds, UTC, of this clock."""
         return self._now
+
+    def elapsed(self) -> int:
+        """Milliseconds that have passed, however it was set."""
+        return self._now - self._set_by
+
+    def set_by(self, duration: int) -> None:
+        """Somebody sets it forward (back, if negative)."""
+        self._now += duration
+        self._set_by += duration
 
     def wait(self, signal: threading.Event, duration: int) -> bool:
         """Nobody else is there to set the signal: the time is over at once."""
@@ -41,6 +51,10 @@ class ShiftedClock:
     def now(self) -> int:
         """Epoch milliseconds, UTC, of this clock."""
         return self._clock.now() + self._skew
+
+    def elapsed(self) -> int:
+        """As the other clock's."""
+        return self._clock.elapsed()
 
     def wait(self, signal: threading.Event, duration: int) -> bool:
         """As the other clock's."""
@@ -71,6 +85,10 @@ class HourlyClock:
         fast = min(max(0, left - self._slow), self._fast)
         within = fast * self.FAST + (left - fast) * self.SLOW
         return self._start + int(hours) * HOUR + int(within * SECOND)
+
+    def elapsed(self) -> int:
+        """As `now`: nobody sets this clock."""
+        return self.now()
 
     def wait(self, signal: threading.Event, duration: int) -> bool:
         """Wait until `signal` is set (True) or `duration` milliseconds of this clock have passed (False)."""

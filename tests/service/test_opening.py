@@ -166,3 +166,14 @@ def test_files_that_nobody_will_upload_go_at_a_start(config, spool):
     orphan.write_bytes(b"built, and never noted")
     with opened(config, outside_at(HandClock(START)), threading.Event(), adopt=True):
         assert not orphan.exists()
+
+
+@pytest.mark.failure(14, 53)
+def test_no_name_comes_again_after_a_ledger_was_lost(config, spool):
+    """Stamps ran ahead of the clock, and were written down in the lost ledger alone."""
+    with ledger_of(config, spool, adopt=True) as ledger:
+        before = {str(ledger.reserve_name("Agency_Partner", START)) for _ in range(60)}
+    (spool.directory / LEDGER).unlink()
+    with ledger_of(config, spool, adopt=True) as ledger:
+        after = {str(ledger.reserve_name("Agency_Partner", START + MINUTE)) for _ in range(60)}
+    assert not before & after

@@ -61,6 +61,10 @@ class VirtualClock:
         """Epoch ms, UTC, as this clock has it."""
         return self._agenda.now + self.off
 
+    def elapsed(self) -> int:
+        """The true time, which nobody sets."""
+        return self._agenda.now
+
     def wait(self, signal: threading.Event, duration: int) -> bool:
         """True once the signal is set, False after so many ms."""
         self._agenda.sleep(duration, signal.is_set)

@@ -134,6 +134,10 @@ class Consumer:
         self._paused: set[Partition] = set()
         self._commits: list[_Commit] = []
         self._told_down = False
+        self._topics: list[str] = []
+        self._on_assign: Callable = _nobody
+        self._on_revoke: Callable = _nobody
+        self._on_lost: Callable = _nobody
 
     def subscribe(
         self, topics: list[str], *, on_assign: Callable, on_revoke: Callable, on_lost: Callable
@@ -263,3 +267,7 @@ class Consumer:
                     self._on_commit(KafkaError(rng.choice(TOO_LATE)), one.parts)
                 case _:
                     self._on_commit(KafkaError(rng.choice(PASSING)), one.parts)
+
+
+def _nobody(*_: object) -> None:
+    """Told before it subscribed."""
