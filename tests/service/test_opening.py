@@ -171,7 +171,7 @@ def test_files_that_nobody_will_upload_go_at_a_start(config, spool):
 @pytest.mark.failure(14, 53)
 def test_no_name_comes_again_after_a_ledger_was_lost(config, spool):
     """Stamps ran ahead of the clock, and were written down in the lost ledger alone."""
-    with ledger_of(config, spool, adopt=True) as ledger:
+    with Ledger.create(spool.directory / LEDGER, spool.id, START) as ledger:
         before = {str(ledger.reserve_name("Agency_Partner", START)) for _ in range(60)}
     (spool.directory / LEDGER).unlink()
     with ledger_of(config, spool, adopt=True) as ledger:
