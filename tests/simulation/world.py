@@ -10,6 +10,7 @@ from random import Random
 
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.config import Config
+from bridge.deliver import quota
 from bridge.deliver.deliverer import LOOK, Deliverer
 from bridge.deliver.file_state import FileState
 from bridge.deliver.observer import SilentObserver
@@ -390,9 +391,13 @@ class World:
         self.faults.setdefault("ledger", []).extend([None] * wait + [rng.choice(["begin", "unknown"])])
 
     def clock_jumps(self, rng: Random) -> None:
-        """Somebody sets our clock; deliverers look every few seconds."""
-        self.clock.off += rng.choice([-5, -1, 1, 5]) * MINUTE
-        self.clock.off = max(-5 * MINUTE, min(5 * MINUTE, self.clock.off))
+        """Somebody sets our clock; deliverers look every few seconds.
+
+        It is never further off the server's than the guard is widened: beyond that nothing is promised.
+        """
+        most = quota.WIDEST - abs(self.plan.skew) - 2 * SECOND
+        wanted = self.clock.off + rng.choice([-5, -1, 1, 5]) * MINUTE
+        self.clock.off = max(-most, min(most, wanted))
         if self.life:
             self.life.look()
 
@@ -473,7 +478,6 @@ class World:
 
 
 def _config(plan: Plan, spool: Path) -> Config:
-    quota = {"files_per_hour": plan.files_per_hour, "guard": f"{plan.guard}ms"}
     config = Config.model_validate(
         {
             "kafka": {"bootstrap_servers": "simulated"},
@@ -486,7 +490,7 @@ def _config(plan: Plan, spool: Path) -> Config:
                     "agency": "Agency",
                     "partner": f"Partner-{name}",
                     "sftp": {"host": "simulated", "username": name, "password_file": "/nowhere"},
-                    "quota": quota,
+                    "quota": {"files_per_hour": plan.files_per_hour, "guard": f"{plan.guard}ms"},
                 }
                 for name in ACCOUNTS
             ],
