@@ -22,17 +22,23 @@ class Verdict:
 
     seed: int
     fault: str | None
+    """The invariant that did not hold, or what went wrong otherwise; None: all is well."""
     details: str
-    days: float
-    """Virtual time, days."""
-    files: int
+    """Where that was, and the last lines of the log."""
     trace: list[str]
+    """What happened, in order."""
+    days: float
+    """Virtual time that passed."""
+    files: int
+    """Files that arrived."""
+    lives: int
+    """Processes of the bridge."""
 
 
 def live(seed: int) -> Verdict:
     """The world of this seed, to its end."""
     plan = draw(seed)
-    random.seed(seed)  # pauses after failures have jitter
+    random.seed(seed)  # the pauses after failures have jitter
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     fault, details = None, ""
     with tempfile.TemporaryDirectory(dir=memory) as directory, structlog.testing.capture_logs() as logs:
@@ -41,12 +47,13 @@ def live(seed: int) -> Verdict:
             world.run()
         except Exception as failure:  # noqa: BLE001  # whatever it is, the seed has found it
             fault = f"{type(failure).__name__}: {failure}"
-            details = traceback.format_exc()
+            details = traceback.format_exc() + "\n".join(map(str, logs[-40:]))
     return Verdict(
         seed=seed,
         fault=fault,
-        details=details + "\n".join(str(one) for one in logs[-40:]),
+        details=details,
+        trace=world.trace,
         days=(world.agenda.now - plan.start) / DAY,
         files=len(world.server.arrived),
-        trace=world.trace,
+        lives=sum(line.endswith(" start") for line in world.trace),
     )

@@ -95,7 +95,7 @@ def draw(seed: int) -> Plan:
     rng = Random(seed)
     weathers = frozenset(rng.sample(WEATHERS, rng.choice([0, 1, 1, 2, 3, 5, len(WEATHERS)])))
     start = MIDNIGHT + rng.randrange(DAY)
-    end = start + rng.choice([2, 12, 30, 72]) * HOUR
+    end = start + rng.choice([2, 12, 30, 72, 200]) * HOUR
     partitions = rng.choice([1, 2, 3])
     return Plan(
         seed=seed,

@@ -32,10 +32,10 @@ from tests.simulation.plan import Incident, Plan, Produced
 from tests.simulation.process import Died, Process
 from tests.simulation.server import Arrived, Server, SimulatedRemote, Trouble
 
-IDLE = 2 * MINUTE
+IDLE = 10 * MINUTE
 """How seldom ingest looks while nothing comes, ms; in truth it looks four times a second."""
 
-UNHURRIED = 10 * MINUTE
+UNHURRIED = 30 * MINUTE
 """How seldom a deliverer and housekeeping look while nothing happens, ms."""
 
 PATIENCE = 8 * DAY
@@ -168,7 +168,7 @@ class Life(SilentIngest):
             self._over()
             return
         self._housekeeping.step(self.stop)
-        self._soon(self._keep, after=MINUTE if "crowded" in self.world.plan.weathers else UNHURRIED)
+        self._soon(self._keep, after=5 * MINUTE if "crowded" in self.world.plan.weathers else UNHURRIED)
 
     def _deliver(self, name: str, *, once: bool = False) -> None:
         if name in self.world.busy:
