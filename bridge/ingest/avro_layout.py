@@ -27,6 +27,10 @@ _LONGS = frozenset({"int", "long"})
 _TEXTS = frozenset({"string", "bytes"})
 _NULL_AND_ONE = 2
 
+MOST_FIXED = 512
+"""Bytes of an event's fixed fields altogether. polars takes a fixed's bytes for each event where it is null
+too, and ends the process where it gets no memory: a null of a gigabyte takes one byte in the event."""
+
 
 class NotColumnar(Exception):  # noqa: N818  # it is an answer, not an error
     """polars cannot read the schema, or not in a way that can be checked."""
@@ -83,6 +87,8 @@ def layout(schema: EventSchema) -> Layout:
     """The layout of a schema; NotColumnar."""
     plan = _Plan(schema.names)
     leaves = list(plan.flatten(schema.schema.record, plan.ours))
+    if plan.fixed_bytes > MOST_FIXED:
+        raise NotColumnar
     columns = [column for column, _ in leaves]
     wide = next((at for at, column in enumerate(columns) if column.kind is Kind.WIDE), len(columns))
     forward = columns[: wide + 1]  # where a wide one begins is known still
@@ -119,6 +125,7 @@ class _Plan:
         self.ours = {names[ours]: ours for ours in FIELDS if ours in names}
         self._of_element = {names[ours]: ours for ours in ELEMENT if ours in names}
         self._numbers = itertools.count()
+        self.fixed_bytes = 0
 
     def flatten(self, record: Record, ours: dict[str, str]) -> Iterator[tuple[Column, _JsonType]]:
         """A record's leaves in order, a nested record's in its place; `ours`: its names to our fields'."""
@@ -158,6 +165,7 @@ class _Plan:
             case Primitive(kind) if kind != "null":
                 return "long" if kind in _LONGS else kind
             case Fixed(size) if size:
+                self.fixed_bytes += size
                 return {"type": "fixed", "name": self._name("N"), "size": size}
             case Array(items):
                 return {"type": "array", "items": self._written(items)}

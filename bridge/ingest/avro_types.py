@@ -1,8 +1,8 @@
 """An Avro writer schema as a tree of types, each name replaced by what it stands for.
 
 Texts come from a registry, so anything may stand in them: what is recursive (fastavro crashes on reading it),
-what unfolds without end, or holds arrays whose items take no bytes (five bytes then make millions of them) is
-no schema of an event, and refused here once instead of at each event.
+what unfolds without end, or holds arrays whose items take no bytes (five bytes then make millions of them) or
+hardly any for what they hold is no schema of an event, and refused here once instead of at each event.
 """
 
 import json
@@ -15,6 +15,10 @@ from fastavro.schema import SchemaParseException
 
 MOST_TYPES = 10_000
 """Types in the unfolded tree: a few names that refer to each other can stand for billions."""
+
+MOST_UNPAID = 16
+"""Values that an item of an array or map may hold beyond one for each of its bytes: nulls and records take
+none. Without a bound, a byte for each item of 10,000 nulls would make gigabytes of a small event."""
 
 PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
@@ -170,6 +174,17 @@ def _meaning(source: object) -> object:
             return source
 
 
+def _unpaid(type_: AvroType) -> int:
+    """How many values one of this type may hold beyond one for each of its bytes."""
+    match type_:
+        case Record(fields):
+            return 1 + sum(_unpaid(field.type) for field in fields)
+        case Union(branches):  # its byte says which, and pays for one
+            return max(0, *(_unpaid(branch) - 1 for branch in branches))
+        case _:
+            return int(type_.empty)
+
+
 class _Tree:
     """Resolves a schema that fastavro has parsed: there every name is a full one."""
 
@@ -202,16 +217,25 @@ class _Tree:
     def _container(self, schema: object) -> AvroType:
         match schema:
             case {"type": "array", "items": part}:
-                items = self.resolve(part)
+                items = self._repeated(part)
                 if items.empty:
                     raise UnusableSchema("it has an array whose items may take no bytes")
                 return Array(items, 1 + items.types)
             case {"type": "map", "values": part}:
-                values = self.resolve(part)
+                values = self._repeated(part)
                 return Map(values, 1 + values.types)
             case {"type": dict() | list() as part}:
                 return self.resolve(part)
         raise UnusableSchema("it is no Avro schema")
+
+    def _repeated(self, schema: object) -> AvroType:
+        """What stands in an array or map any number of times."""
+        found = self.resolve(schema)
+        if _unpaid(found) > MOST_UNPAID:
+            raise UnusableSchema(
+                "it has an array or map whose items take hardly any bytes for what they hold"
+            )
+        return found
 
     def _definition(self, schema: dict[object, object]) -> AvroType:
         """What a name is to stand for."""

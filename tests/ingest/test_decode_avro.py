@@ -525,6 +525,11 @@ def wide(depth):
     return inner
 
 
+def hollow(nulls):
+    """A record of one byte that holds so many values."""
+    return record(field("b", "boolean"), *[field(f"n{at}", "null") for at in range(nulls)], name="Hollow")
+
+
 @pytest.mark.parametrize(
     ("schema", "detail"),
     [
@@ -552,6 +557,11 @@ def wide(depth):
             record(USER, TIME, field("x", {"type": "array", "items": record(field("n", "null"), name="N")})),
             "take no bytes",
         ),
+        (record(USER, TIME, field("x", {"type": "array", "items": hollow(100)})), "hardly any bytes"),
+        (
+            record(USER, TIME, field("x", {"type": "map", "values": ["null", hollow(100)]})),
+            "hardly any bytes",
+        ),
         (wide(60), "unfolds to more than"),
     ],
 )
@@ -563,6 +573,25 @@ def test_schemas_that_have_no_event(schema, detail):
     assert reasons(decoded) == {20: Reason.UNKNOWN_SCHEMA, 21: Reason.UNKNOWN_SCHEMA}
     assert detail in decoded.refused[0].detail
     assert decoded.refused[0].detail.startswith("schema id 9: ")
+
+
+@pytest.mark.failure(34)
+def test_optional_fields_in_array_items_are_no_bomb():
+    """Items of many optional fields and of records in records are what a schema usually has."""
+    optional = [field(f"o{at}", ["null", "string"]) for at in range(100)]
+    items = record(*optional, field("inner", record(field("most", hollow(5)), name="Inner")), name="Item")
+    schema = record(USER, TIME, field("x", {"type": "array", "items": ["null", items]}))
+    values = [judge.framed(schema, {"user_id": "u", "event_time": 5, "x": [None]})] * 3
+    assert decoder({7: schema}).decode(values).refused == ()
+
+
+@pytest.mark.failure(34)
+def test_a_null_of_many_bytes_takes_none():
+    """Events with nulls in the place of a terabyte are read; as a column each would take it."""
+    large = {"type": "fixed", "name": "Large", "size": 10**12}
+    schema = record(USER, TIME, field("x", ["null", large]))
+    values = [judge.framed(schema, {"user_id": f"u{at}", "event_time": 5, "x": None}) for at in range(200)]
+    assert_judged(schema, values, decoder({7: schema}).decode(values))
 
 
 def test_hashed_segments_are_texts():
