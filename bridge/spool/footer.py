@@ -142,6 +142,16 @@ class Footer:
         """Where the last block ends, and the footer begins."""
         return self.blocks[-1].offset + self.blocks[-1].length if self.blocks else len(MAGIC)
 
+    @property
+    def consistent(self) -> bool:
+        """Each block begins where the one before it ends, and is of an audience that there is."""
+        at, audiences = len(MAGIC), range(len(self.audiences))
+        for block in self.blocks:
+            if block.offset != at or block.length < 0 or block.audience not in audiences:
+                return False
+            at += block.length
+        return True
+
     def encode(self) -> bytes:
         """The bytes behind the last block."""
         plain = {

@@ -154,7 +154,7 @@ class Run:
         data = [self.raw(block) for block in blocks]
         try:
             rows = pl.read_parquet(data[0] if len(data) == 1 else data)
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise self._damaged(f"a block from byte {blocks[0].offset} on cannot be decoded") from error
         return rows if self.footer.merged else rows.with_columns(run=pl.lit(self.number, dtype=pl.UInt32))
 
@@ -181,9 +181,13 @@ class Run:
             raise self._unreadable(status, "the checksum of its footer differs")
         try:
             footer = Footer.decode(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unreadable(status, "its footer is of another version") from error
-        if footer.end != trailer_at - length or number_of(self.path.name) != footer.number:
+        if (
+            footer.end != trailer_at - length
+            or number_of(self.path.name) != footer.number
+            or not footer.consistent
+        ):
             raise self._unreadable(status, "its footer does not belong to it")
         return footer
 

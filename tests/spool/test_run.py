@@ -1,9 +1,11 @@
 """Runs: what was sealed is read back, and what was damaged is never read."""
 
+import json
 import shutil
 import tempfile
 import threading
 from pathlib import Path
+from zlib import crc32
 
 import polars as pl
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from bridge.audience.audience import Audience
 from bridge.audience.merge import latest
 from bridge.audience.rows import user_key
-from bridge.spool.footer import AudienceStatistics, Block, Footer
+from bridge.spool.footer import MAGIC, TRAILER, AudienceStatistics, Block, Footer
 from bridge.spool.run import Run, RunDamaged, file_name, number_of
 from bridge.spool.run_writer import cuts
 from tests.parts.audiences import DISPLAY, HASHED, frame
@@ -145,6 +147,7 @@ def read_all(path):
             run.read(audience)
 
 
+@pytest.mark.failure(12)
 @on_disk
 @given(st.data())
 def test_a_flipped_bit_anywhere_is_found(sealed, data):
@@ -158,6 +161,7 @@ def test_a_flipped_bit_anywhere_is_found(sealed, data):
             read_all(path)
 
 
+@pytest.mark.failure(13)
 @on_disk
 @given(st.data())
 def test_a_run_cut_anywhere_or_with_a_piece_missing_is_found(sealed, data):
@@ -172,6 +176,7 @@ def test_a_run_cut_anywhere_or_with_a_piece_missing_is_found(sealed, data):
             Run(path)
 
 
+@pytest.mark.failure(5, 12)
 def test_every_byte_of_the_footer_is_vouched_for(sealed, tmp_path):
     """A changed digit in a footer is as valid JSON as before: the checksum finds it."""
     content = bytearray(sealed.read_bytes())
@@ -186,6 +191,7 @@ def test_every_byte_of_the_footer_is_vouched_for(sealed, tmp_path):
             Run(path)
 
 
+@pytest.mark.failure(12)
 def test_damage_names_the_offsets_to_read_again(tmp_path):
     """Where the footer is whole, the error says from which offset of which partition to read again."""
     rows = {DISPLAY: [(user, 1, 0, 5, 7, 3, 40 - user) for user in range(9)] * 2}
@@ -201,11 +207,31 @@ def test_damage_names_the_offsets_to_read_again(tmp_path):
         run.read(DISPLAY)
 
 
+@pytest.mark.failure(5, 13)
 def test_an_unreadable_footer_names_the_time_to_go_back_to(sealed, tmp_path):
     """Where the positions are lost too, the error names the file, and a time for the group's offsets."""
     path = tmp_path / sealed.name
     path.write_bytes(sealed.read_bytes()[:-1])
     with pytest.raises(RunDamaged, match=rf"{path}.*its end is missing.*a time before \d{{4}}-\d\d-\d\dT"):
+        Run(path)
+
+
+@pytest.mark.failure(5)
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("audience", 2), ("audience", -1), ("offset", 9), ("offset", -1), ("length", 10**30), ("length", -1)],
+)
+def test_a_footer_of_other_blocks_is_refused(sealed, tmp_path, column, value):
+    """Blocks that overlap, lie elsewhere or are nobody's, under a checksum that holds, are not read."""
+    content = sealed.read_bytes()
+    with Run(sealed) as run:
+        end = run.footer.end
+    footer = json.loads(content[end : -TRAILER.size])
+    footer["blocks"][column][1] = value
+    text = json.dumps(footer).encode()
+    path = tmp_path / sealed.name
+    path.write_bytes(content[:end] + text + TRAILER.pack(crc32(text), len(text), MAGIC))
+    with pytest.raises(RunDamaged, match="footer does not belong"):
         Run(path)
 
 
