@@ -1,6 +1,7 @@
 """Files of dead letters: read back, and written anew without those that have passed since.
 
-A file is read a line at a time, so memory is bounded by the largest letter.
+A file is read a line at a time, so memory is bounded by the largest letter, and that by LONGEST_LINE: a few
+bytes of gzip can unpack to a line of gigabytes.
 """
 
 import contextlib
@@ -25,6 +26,12 @@ _LEVEL = 1
 _GZIP = 31
 """zlib's wbits for a gzip header, and the largest window."""
 
+LONGEST_LINE = 1 << 28
+"""Bytes of a line, at most: base64 of twice what a Kafka client receives at once, if it is told no other."""
+
+_LATEST = 253_402_300_799_999
+"""The last millisecond that can be written as a time: people read it."""
+
 
 class LettersDamaged(BridgeError):  # noqa: N818  # it names a state, as people say it
     """A file of dead letters is not what was written, or cannot be read: `FILE:LINE: reason: remedy`."""
@@ -45,7 +52,10 @@ class _Stored(msgspec.Struct):
     read_at: Annotated[datetime, msgspec.Meta(tz=True)]
 
     def letter(self) -> DeadLetter:
-        """What it says."""
+        """What it says; ValidationError where it was read at no time that there is."""
+        read_at = round(self.read_at.timestamp() * SECOND)
+        if not 0 <= read_at <= _LATEST:
+            raise msgspec.ValidationError("Expected a time of the years 1970 to 9999 - at `$.read_at`")
         return DeadLetter(
             reason=self.reason,
             detail=self.detail,
@@ -56,7 +66,7 @@ class _Stored(msgspec.Struct):
             timestamp=self.timestamp,
             key=self.key,
             value=self.value,
-            read_at=round(self.read_at.timestamp() * SECOND),
+            read_at=read_at,
         )
 
 
@@ -134,7 +144,10 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         # the standard library's, as zlib-ng's keeps back the lines just before a break
         with gzip.open(path) as file:
-            for number, line in enumerate(file, start=1):  # the last one is where it broke
+            lines = iter(lambda: file.readline(LONGEST_LINE), b"")
+            for number, line in enumerate(lines, start=1):  # the last one is where it broke
+                if len(line) == LONGEST_LINE:
+                    raise _damaged(path, number, f"no dead letter (a line of {LONGEST_LINE} bytes and more)")
                 yield number, line
     except FileNotFoundError:
         return

@@ -13,6 +13,7 @@ import yaml
 from bridge.cli import main
 from bridge.ingest.dead_letters import DeadLetter, FolderDeadLetters
 from bridge.ingest.events import Reason
+from bridge.replay import letters
 from bridge.replay.letter_portions import MOST_BYTES, MOST_LETTERS, look_through, portions
 from bridge.replay.letter_survey import survey
 from bridge.replay.letters import LettersDamaged, drop_letters, letter_files, read_letters
@@ -112,6 +113,8 @@ def good(**more):
         (good(partition=2**31), "Expected `int` <= 2147483647 - at `$.partition`"),
         (good(topic=""), "Expected `str` of length >= 1 - at `$.topic`"),
         (good(read_at="2027-01-15T08:00:00"), "Expected `datetime` with a timezone component"),
+        (good(read_at="9999-12-31T23:59:59-14:00"), "Expected a time of the years 1970 to 9999"),
+        (good(read_at="0001-01-01T00:00:00+14:00"), "Expected a time of the years 1970 to 9999"),
         (good().replace(b"acme", b"\xff"), "no such JSON"),
         (good() + good(), "JSON is malformed"),
     ],
@@ -127,6 +130,18 @@ def test_a_line_that_is_no_letter_is_told_with_its_place(folder, line, what):
     assert told.startswith(f"{path}:3: no dead letter ({what}")
     assert told.endswith(": mend the file, or move it away")
     assert "\n" not in told
+
+
+@pytest.mark.failure(34)
+def test_a_line_without_end_is_told_before_it_fills_the_memory(folder, monkeypatch):
+    """A line of as many bytes as no letter has is damage with its place; one byte less is a line."""
+    monkeypatch.setattr(letters, "LONGEST_LINE", 500)
+    longest = good().ljust(498)
+    path = folder.write_lines(1, longest, longest + b" ", good())
+    found = read_letters(path)
+    next(found)
+    with pytest.raises(LettersDamaged, match=r":2: no dead letter \(a line of 500 bytes and more\): mend"):
+        next(found)
 
 
 def test_a_file_that_was_cut_is_told_at_every_byte(folder):
