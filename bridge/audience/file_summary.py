@@ -9,6 +9,10 @@ from bridge.audience.header import Header
 from bridge.audience.rows import REMOVE
 
 
+MOST_STATEMENTS = 500_000
+"""Of a user, from which on no more rows are kept: no user has as many, but a file may unpack to any number."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Summary:
     """Filled while the file is read once."""
@@ -27,7 +31,9 @@ class Summary:
     text_bytes: int = 0
     """Unpacked, with the header."""
     rows: list[Row] = field(default_factory=list)
-    """The first ones, or all of the user that was asked for."""
+    """The first ones, or those of the user that was asked for."""
+    further_rows: int = 0
+    """Those of that user beyond MOST_STATEMENTS."""
 
     @property
     def ratio(self) -> float:
@@ -36,7 +42,7 @@ class Summary:
 
 
 def summarise(chunks: Iterable[bytes], *, user: str | None, first_rows: int) -> Summary:
-    """Count a gzip file's rows, and keep its first ones, or with `user` all rows of that user.
+    """Count a gzip file's rows, and keep its first ones, or with `user` the rows of that user.
 
     Raises:
         BadGzip: The file is not one whole gzip member.
@@ -46,12 +52,16 @@ def summarise(chunks: Iterable[bytes], *, user: str | None, first_rows: int) -> 
     summary = Summary(header=header)
     wanted = user.lower() if user is not None and header.uuids else user
     last: str | None = None
+    kept = 0
     for row in rows:
         _count(summary, row)
         summary.users += row.user != last
         last = row.user
-        if row.user == wanted or (wanted is None and len(summary.rows) < first_rows):
+        if row.user == wanted and kept > MOST_STATEMENTS:
+            summary.further_rows += 1
+        elif row.user == wanted or (wanted is None and len(summary.rows) < first_rows):
             summary.rows.append(row)
+            kept += len(row.segments)
     summary.bytes, summary.text_bytes = sizes["packed"], sizes["text"]
     return summary
 

@@ -97,5 +97,9 @@ class Header:
         return cls.of(fields)
 
 
+_DIGITS = 19
+"""Of a number, at most; Python refuses to read thousands of them."""
+
+
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0

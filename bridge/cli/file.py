@@ -47,6 +47,8 @@ def show(
         print(json.dumps(_object(file, summary)))
     elif user is not None:
         print(*(list(map(_line, summary.rows)) or [f"{file}: no rows of this user"]), sep="\n")
+        if summary.further_rows:
+            print(f"… and {summary.further_rows:,} more lines of this user")
     else:
         print(*_page(summary), sep="\n")
 
@@ -107,4 +109,5 @@ def _object(path: Path, summary: Summary) -> dict[str, object]:
             }
             for row in summary.rows
         ],
+        "further_rows": summary.further_rows,
     }

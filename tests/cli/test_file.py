@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from bridge.audience import file_summary
 from bridge.cli.file import app
 
 NAME = "Agency_Partner_202611010000.log.gz"
@@ -106,7 +107,33 @@ def test_show_json(file: Path):
                 "segments": [{"segment": "9999999", "timestamp": 0}],
             }
         ],
+        "further_rows": 0,
     }
+
+
+def test_show_does_not_keep_a_user_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a user with more statements than any has, some rows are shown and the others counted."""
+    monkeypatch.setattr(file_summary, "MOST_STATEMENTS", 20)
+    path = written(tmp_path / NAME, HEADER + f"{USERS[0]} {'1:0 ' * 10}\n" * 5)
+    assert run("show", path, "--user", USERS[0]).output.splitlines()[3:] == [
+        "… and 2 more lines of this user"
+    ]
+    shown = json.loads(run("show", path, "--user", USERS[0], "--json").output)
+    assert (len(shown["rows"]), shown["further_rows"]) == (3, 2)
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_number_of_thousands_of_digits(tmp_path: Path, command: str):
+    """What Python does not read as a number is a fault of its line, and no failure."""
+    path = written(
+        tmp_path / NAME, HEADER.replace("1793491200", "9" * 5_000) + f"{USERS[0]} 1:{'9' * 5_000}\n"
+    )
+    result = run(command, path)
+    assert result.exit_code == (command == "check")
+    wanted = (
+        f"{path}:3: DateCreated is a Unix timestamp in seconds" if command == "check" else "DateCreated: 0"
+    )
+    assert wanted in result.output.splitlines()
 
 
 def test_show_damaged(tmp_path: Path):
