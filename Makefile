@@ -1,16 +1,18 @@
 # make demo: set up, and run the main job with nothing outside.
 # make test: set up, lint, check types and imports, run every test.
+# make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev demo test bench $(BENCHES) bench-chart lock clean
+.PHONY: setup setup-dev demo test fuzz bench $(BENCHES) bench-chart lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
 UV ?= uv
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+MINUTES ?= 10
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
@@ -29,6 +31,9 @@ test: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+fuzz: setup-dev
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 # Options in BENCH, as: make bench BENCH="--rounds 1"
 bench: setup-dev

@@ -8,9 +8,8 @@ from bridge.audience.file_text import unpack
 from bridge.audience.header import Header
 from bridge.audience.rows import REMOVE
 
-
 MOST_STATEMENTS = 500_000
-"""Of a user, from which on no more rows are kept: no user has as many, but a file may unpack to any number."""
+"""Of a user, from which on no more rows are kept: none has as many, but a file may unpack to any number."""
 
 
 @dataclass(kw_only=True, slots=True)
