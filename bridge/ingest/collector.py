@@ -44,6 +44,10 @@ LAG = 5 * SECOND
 LARGEST_BATCH = 50_000
 """More messages at once do not make it faster, and take more memory."""
 
+PORTIONS = 32
+"""A batch is read in portions of this part of the window's bytes, as long as there is room: an event of a
+megabyte may become 15 times as many bytes of rows, and takes 50 times as many while it is read."""
+
 SMALLEST_BATCH = 100
 """However large the events are; also the first one, before anything is known of their size."""
 
@@ -82,7 +86,7 @@ class CollectorParts:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What waits for the schema registry, of one stream; its partitions are paused."""
+    """What waits for the schema registry or for room, of one stream; its partitions are paused."""
 
     pieces: list[Piece]
     """In the order they were read."""
@@ -211,9 +215,10 @@ class Collector:
         self._source.pause(self._waiting_streams())
         if self._has_to_wait():
             self._sealing.wait(POLL)
-        elif batch := self._source.poll(self._batch, POLL):
+        elif batch := self._source.poll(self._batch, 0 if self._may_read_held(now) else POLL):
             self._take(batch)
-        self._decode_held()
+        else:
+            self._decode_held()
         self._sealing.advance()
         if self._sealing.idle and self._is_due():
             self._sealing.begin(self._window)
@@ -252,18 +257,16 @@ class Collector:
         return self._progress is not None and self._progress.complete and not self._held
 
     def _take(self, batch: "Sequence[Message]") -> None:
-        """Read what was polled: into the window, or to wait for the registry."""
+        """Read what was polled: into the window, or to wait for the registry or for room."""
         size = 0
         for piece in pieces(batch, self._parts.clock.now()):
             size += piece.size
             stream = self._stream_name(piece.topic)
             self._parts.observer.consumed(stream, len(piece.messages))
-            if stream in self._held:
-                self._held[stream].pieces.append(piece)
-            elif not self._read(stream, piece):
-                self._held[stream] = _Held([piece], Backoff())
-                self._wait_for_registry(stream)
+            held = self._held.setdefault(stream, _Held([], Backoff()))
+            held.pieces.extend(piece.portions(self._parts.max_bytes // PORTIONS))
         self._fit_batch(len(batch), size)
+        self._decode_held()
 
     def _read(self, stream: str, piece: Piece) -> bool:
         """Bring a piece into the window; False: the registry does not answer, nothing has changed."""
@@ -288,19 +291,28 @@ class Collector:
         return True
 
     def _decode_held(self) -> None:
-        """Try again what the registry was not there for, where it is time."""
+        """Read what was polled, where it is time and there is room."""
         for stream, held in list(self._held.items()):
             if self._parts.clock.now() < held.attempt.due:
                 continue
-            while held.pieces and self._read(stream, held.pieces[0]):
-                held.pieces.pop(0)
-            if held.pieces:
-                self._wait_for_registry(stream)
-            else:
+            if not self._read_held(stream, held.pieces):
+                held.attempt.failed(self._parts.clock.now())
+            if not held.pieces:
                 del self._held[stream]
 
-    def _wait_for_registry(self, stream: str) -> None:
-        self._held[stream].attempt.failed(self._parts.clock.now())
+    def _may_read_held(self, now: int) -> bool:
+        """Whether something was polled that had to wait, and need not any more."""
+        return self._bytes() < self._parts.max_bytes and any(
+            held.attempt.due <= now for held in self._held.values()
+        )
+
+    def _read_held(self, stream: str, held: list[Piece]) -> bool:
+        """Bring into the window what there is room for; False: the registry does not answer."""
+        while held and self._bytes() < self._parts.max_bytes:
+            if not self._read(stream, held[0]):
+                return False
+            held.pop(0)
+        return True
 
     def _drop_held(self, partitions: frozenset[Partition]) -> None:
         """Their next owner reads again what waits of these partitions."""

@@ -72,6 +72,21 @@ class Piece:
         """About how many bytes all values are."""
         return sum(map(len, filter(None, self.values[::_EACH]))) * _EACH
 
+    def portions(self, most: int) -> list[Self]:
+        """The messages in order, apart: so many bytes of values in each, or a single message."""
+        present = self.values if None not in self.values else [value or b"" for value in self.values]
+        # the list is one without None, as said above
+        ends = np.cumsum(np.fromiter(map(len, present), np.int64, len(present)))  # type: ignore[arg-type]
+        if ends[-1] <= most:
+            return [self]
+        found, start = [], 0
+        while start < len(ends):
+            before = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+            found.append(self._part(slice(start, stop)))
+            start = stop
+        return found
+
     def without(self, partitions: frozenset[Partition]) -> Self:
         """The messages of other partitions."""
         gone = [at.number for at in partitions if at.topic == self.topic]
@@ -82,6 +97,16 @@ class Piece:
         if None not in self.values:
             return self
         return self._where(np.fromiter((value is not None for value in self.values), np.bool_))
+
+    def _part(self, part: slice) -> Self:
+        return type(self)(
+            topic=self.topic,
+            messages=self.messages[part],
+            values=self.values[part],
+            partitions=self.partitions[part],
+            offsets=self.offsets[part],
+            read_at=self.read_at,
+        )
 
     def _where(self, kept: NDArray[np.bool_]) -> Self:
         return type(self)(

@@ -13,6 +13,7 @@ from bridge.ingest.partition import Partition
 from bridge.ingest.registry import RegistryUnreachable
 from bridge.ingest.resume import Mark
 from bridge.spool.disk import SpoolFailed
+from tests.parts import events as made
 from tests.parts.collecting import (
     NOW,
     Collecting,
@@ -90,6 +91,26 @@ def test_only_refused_events(broker, setting):
         0: 1,
         1: 1,
     }
+
+
+@pytest.mark.failure(34, 36)
+def test_events_of_very_many_segments(broker, setting, tmp_path):
+    """A batch whose rows are far more than a window is read as there is room: memory keeps its bound."""
+    schema = made.schema()
+    (tmp_path / "writer.avsc").write_text(json.dumps(schema))
+    segments = [{"segment_id": number, "timestamp": 0} for number in range(1, 6_001)]
+    encode, size, rows_of_one = made.avro(schema), 1_000_000, 400_000
+    plain = {"remove_all": False, "segments": segments, "event_time": NOW}
+    users = [f"{number:08x}-9a67-4600-f044-a5d7e0c5f6d7" for number in range(40)]
+    broker.produce("acme", [(at % 4, None, encode(plain | {"user_id": u})) for at, u in enumerate(users)])
+    setting.streams = (stream(format="avro", schema=tmp_path / "writer.avsc"),)
+    setting.max_age, setting.max_bytes = 3_600_000, size
+    done = collect(setting)
+    found = rows(done.spool)
+    assert len(found) == 40 * len(segments)
+    assert len(found.unique(("partition", "offset", "segment"))) == len(found)
+    assert size / 2 < done.notes.largest_window < size + rows_of_one
+    assert {offset for offset, _ in commits(broker.bootstrap, "bridge", "acme").values()} == {10}
 
 
 def test_age_seals(broker, setting):

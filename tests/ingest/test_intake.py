@@ -57,6 +57,19 @@ def test_batches_come_apart_by_topic(messages):
         assert piece.spans == {Partition(piece.topic, number): Span(0, 5_000) for number in range(4)}
 
 
+@pytest.mark.parametrize("most", [1, 500, 10**9])
+def test_portions_are_the_piece_in_order(messages, most):
+    """Each message stands in one portion, which has so many bytes, or one message; tombstones take none."""
+    (piece,) = pieces(of_topic(messages, "holes")[:300], NOW)
+    portions = piece.portions(most)
+    for column in ("messages", "values", "partitions", "offsets"):
+        assert [one for part in portions for one in getattr(part, column)] == list(getattr(piece, column))
+    for part in portions:
+        assert sum(map(len, filter(None, part.values))) <= most or len(part.messages) == 1
+    assert {part.read_at for part in portions} == {NOW}
+    assert (len(portions) == 1) == (most == 10**9)
+
+
 def test_rows_have_their_events_place(messages, intake):
     """Each row carries the partition and offset of its own event, tombstones between or not."""
     for topic, tombstones in (("clean", 0), ("holes", 2_000)):
