@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def test_removals_behind_a_leading_removal_are_left_out():
     assert [line.split(" ", 1)[1] for line in text] == ["-1 6:0", "-1 77:0", "5:-1"]
 
 
+@pytest.mark.failure(36)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 900), st.integers(1, 20))), st.booleans())
 def test_a_long_user_goes_on_in_further_lines(shapes, wiped):

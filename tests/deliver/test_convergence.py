@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,6 +143,7 @@ class Bench:
         )
 
 
+@pytest.mark.failure(30, 31)
 @settings(max_examples=120, deadline=None)
 @given(events, st.randoms(use_true_random=False), steps, st.sampled_from([DISPLAY, HASHED]))
 def test_any_order_of_events_runs_deliveries_and_merges_converges(all_events, random, plan, audience):

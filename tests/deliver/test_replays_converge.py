@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -309,6 +310,7 @@ def _directory():
     return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
 
 
+@pytest.mark.failure(30, 31)
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(st.lists(commands, min_size=3, max_size=14))
 def test_any_interleaving_of_live_events_and_replays_converges(plan):

@@ -58,6 +58,7 @@ def test_all_to_the_end(broker, setting):
         assert Mark.parse(metadata) == Mark(spool=done.spool.id, run=newest.number, topic="id-of-acme")
 
 
+@pytest.mark.failure(33)
 def test_refused_events_and_tombstones(broker, setting):
     """Bad events go to the dead letters as they were, tombstones nowhere; the good ones between arrive."""
     bad = [b"no json", value(1, segment=0), value(2, event_time=NOW + 7_200_000)]

@@ -269,6 +269,7 @@ def damaged(value, kind, at, byte):
     }[kind]
 
 
+@pytest.mark.failure(33)
 @pytest.mark.parametrize("shape", SHAPES)
 @settings(max_examples=40, deadline=None)
 @given(faults=st.lists(damage, min_size=1, max_size=6))
@@ -294,6 +295,7 @@ def test_every_byte_of_an_event_is_judged_alike(shape):
         assert_judged(schema, tried, reader.decode(tried))
 
 
+@pytest.mark.failure(33)
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.binary(max_size=80), min_size=FEW + 1, max_size=120))
 @example([b""] * 100)
@@ -303,6 +305,7 @@ def test_garbage_is_refused(bodies):
     assert_judged(PLAIN, values, decoder({7: PLAIN}).decode(values))
 
 
+@pytest.mark.failure(33)
 def test_a_crafted_body_cannot_swallow_its_neighbour():
     """A text whose length reaches into the next event makes its own event fail, and only that one."""
     values = values_of(PLAIN, 200, 4)
@@ -317,6 +320,7 @@ def test_a_crafted_body_cannot_swallow_its_neighbour():
     assert_judged(PLAIN, values, decoded)
 
 
+@pytest.mark.failure(33)
 def test_as_many_records_as_values_are_not_enough():
     """A body that swallows the next event, and one that holds two: the count is right, both are refused."""
     schema = record(field("note", "bytes"), USER, TIME)
@@ -331,6 +335,7 @@ def test_as_many_records_as_values_are_not_enough():
     assert_judged(schema, values, decoded)
 
 
+@pytest.mark.failure(34)
 @pytest.mark.parametrize("bad", [0, 99, 199])
 def test_an_array_bomb_is_one_refused_event(bad):
     """A count of 2^62 elements, or of a block of negative size, takes no memory and no time."""
@@ -374,6 +379,7 @@ def test_two_schemas_take_turns():
     assert judge.rows(decoded) == judge.accepted(PLAIN, [judge.framed(PLAIN, event) for event in events])
 
 
+@pytest.mark.failure(33)
 def test_bad_framing_and_unknown_schemas(tmp_path):
     """A wrong or short beginning is bad framing; an id or fingerprint that nobody knows, no schema."""
     values = values_of(PLAIN, 200, 7)
@@ -530,6 +536,7 @@ def hollow(nulls):
     return record(field("b", "boolean"), *[field(f"n{at}", "null") for at in range(nulls)], name="Hollow")
 
 
+@pytest.mark.failure(34, 35)
 @pytest.mark.parametrize(
     ("schema", "detail"),
     [

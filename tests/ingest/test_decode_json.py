@@ -61,6 +61,7 @@ def test_optional_fields_further_ones_and_repeated_ones(text):
     assert read_one(text.encode()) == judge.FIELDS | SMALLEST
 
 
+@pytest.mark.failure(33)
 @pytest.mark.parametrize(
     "value",
     [
@@ -110,6 +111,7 @@ def test_the_ends_of_64_bits():
     assert read_one(json.dumps(value).encode()) == judge.FIELDS | value
 
 
+@pytest.mark.failure(33)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 150), st.integers(0, 255)), max_size=5))
 def test_good_events_survive_around_damaged_ones(faults):
@@ -161,6 +163,7 @@ def test_a_needed_name_given_away():
         decoder(fields={"client": "event_time"})
 
 
+@pytest.mark.failure(36)
 def test_too_large():
     """A value above max_event_bytes is refused before it is read; one of just as many bytes is not."""
     good = json.dumps(SMALLEST).encode()

@@ -306,6 +306,7 @@ def test_it_stands_back_alone(tmp_path):
     assert told == {"own": [own + NICENESS], "others": [own], "runs": [8]}
 
 
+@pytest.mark.failure(12)
 def test_a_damaged_run_stops_the_merging_alone(tmp_path, size):
     """Retiring and the pressure go on; whoever delivers the run tells of the damage."""
     house = House(tmp_path, 20 * size)

@@ -123,6 +123,7 @@ def test_blocks_are_cut_between_users_unless_one_user_is_larger(sizes, audience)
     assert all(any(start in user for user in large) for start in inside)
 
 
+@pytest.mark.failure(36)
 def test_a_user_larger_than_a_block_is_read_whole(tmp_path):
     """Where a user spans blocks, a range that begins or ends at it has all or none of its rows."""
     window = {DISPLAY: [(user, segment, 0, 1, 0, 0, 0) for user in (1, 2, 3) for segment in range(1, 11)]}

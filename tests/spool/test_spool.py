@@ -242,6 +242,7 @@ def test_rewriting_drops_audiences_and_touches_nothing_else(tmp_path):
     assert run.read(DISPLAY).height == 20
 
 
+@pytest.mark.failure(12)
 def test_a_damaged_run_is_not_copied(tmp_path):
     """Damage stops rewriting and merging, changes nothing, and is named by listing as well."""
     spool = new_spool(tmp_path)
