@@ -24,6 +24,9 @@ from bridge.replay.request import Bounds
 
 _EVERYTHING = Bounds(since=None, until=None)
 
+_AT_ONCE = 4_000_000
+"""Bytes of values that are decoded together: an event of very many segments takes 50 times its size."""
+
 
 class LetterMessage(NamedTuple):
     """A letter as it was read once, with the methods of `bridge.ingest.message.Message`."""
@@ -137,14 +140,18 @@ class LetterJudge:
         rank = self._ranks.of(topic)
         if rank is None:
             return _all_stay(letters, NO_TOPIC)
-        found = self._intakes[stream.name].read(piece_of(letters, now), rank)
-        refused = {_who(letter): Why(str(letter.reason), letter.detail) for letter in found.refused}
+        intake = self._intakes[stream.name]
+        found = [intake.read(portion, rank) for portion in piece_of(letters, now).portions(_AT_ONCE)]
+        refused = {
+            _who(letter): Why(str(letter.reason), letter.detail) for one in found for letter in one.refused
+        }
         stays = {
             at: NO_VALUE if letter.value is None else refused[_who(letter)]
             for at, letter in enumerate(letters)
             if letter.value is None or _who(letter) in refused
         }
-        return Verdict(frames=tuple(map(_EVERYTHING.revise, found.frames)), stays=stays)
+        frames = tuple(_EVERYTHING.revise(frame) for one in found for frame in one.frames)
+        return Verdict(frames=frames, stays=stays)
 
 
 class _Ranks:

@@ -17,6 +17,7 @@ from bridge.config import Config
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.dead_letters import DeadLetter, FolderDeadLetters
 from bridge.ingest.events import Reason
+from bridge.replay import letter_judge
 from bridge.replay.letter_judge import LetterJudge
 from bridge.replay.letter_portions import MOST_LETTERS
 from bridge.replay.letters import letter_files, read_letters
@@ -115,6 +116,17 @@ class TestJudge:
             3: "no value",
         }
         assert sum(map(len, verdict.frames)) == 2
+
+    @pytest.mark.failure(36)
+    def test_large_letters_are_decoded_a_few_at_a_time(self, tmp_path, monkeypatch):
+        """What becomes of a letter does not depend on those that are decoded with it."""
+        letters = [letter(at, event(at) if at % 3 else b"{") for at in range(30)]
+        together = self.judge(tmp_path, letters)
+        monkeypatch.setattr(letter_judge, "_AT_ONCE", 300)
+        apart = self.judge(tmp_path, letters)
+        assert len(apart.frames) > len(together.frames)
+        assert apart.stays == together.stays
+        assert pl.concat(apart.frames).equals(pl.concat(together.frames))
 
     def test_two_events_of_one_place_are_told_apart(self, tmp_path):
         """A topic that was made anew gives its offsets again: one event passes, the other stays."""
