@@ -1,11 +1,13 @@
 # make demo: set up, and run the main job with nothing outside.
 # make test: set up, lint, check types and imports, run every test.
 # make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
+# make simulate SEEDS=1000 FIRST=0: the whole bridge on virtual time, a world of faults a seed.
+# make mutants: plants bugs, and sees that the simulation finds each.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev demo test fuzz bench $(BENCHES) bench-chart lock clean
+.PHONY: setup setup-dev demo test fuzz simulate mutants bench $(BENCHES) bench-chart lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -13,6 +15,8 @@ UV ?= uv
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 MINUTES ?= 10
+SEEDS ?= 1000
+FIRST ?= 0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
@@ -34,6 +38,12 @@ test: setup-dev
 
 fuzz: setup-dev
 	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+simulate: setup-dev
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+mutants: setup-dev
+	@$(BIN)/python -m tests.simulation.mutants
 
 # Options in BENCH, as: make bench BENCH="--rounds 1"
 bench: setup-dev

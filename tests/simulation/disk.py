@@ -44,7 +44,7 @@ class Platter:
         """Another name for what is at `path`, if anything is."""
         if not path.exists():
             return None
-        kept = self.attic / str(len(os.listdir(self.attic)))
+        kept = self.attic / str(sum(1 for _ in self.attic.iterdir()))
         os.link(path, kept)
         return kept
 

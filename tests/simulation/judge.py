@@ -11,18 +11,18 @@ from bridge.ingest.partition import Partition
 from bridge.spool.run import Run
 from tests.parts import oracle
 from tests.simulation.disk import Platter
-from tests.simulation.plan import Plan
+from tests.simulation.plan import TOPICS, Plan
 from tests.simulation.server import Arrived, Server
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """An invariant does not hold."""
 
 
 def hold(condition: object, invariant: str, detail: str) -> None:
     """The invariant holds."""
     if not condition:
-        raise Broken(f"{invariant}: {detail}")
+        raise BrokenError(f"{invariant}: {detail}")
 
 
 class Judge:
@@ -59,7 +59,7 @@ class Judge:
         try:
             oracle.read(file.copy)
         except oracle.FaultError as fault:
-            raise Broken(f"I5, I6: {fault}") from fault
+            raise BrokenError(f"I5, I6: {fault}") from fault
         known = self._hashes.setdefault(file.name, file.sha256)
         hold(known == file.sha256, "I7", f"{file.name} has two contents")
         hold(file.copy.stat().st_size <= self._plan.max_file_bytes, "I4", f"{file.name} is too large")
@@ -87,7 +87,7 @@ class Judge:
         events = list(events)
         state = oracle.fold(one.copy for one in server.arrived)
         truth: oracle.State = {}
-        for topic, client in (("acme", None), ("beta", "Beta")):
+        for topic, client in TOPICS.items():
             truth |= oracle.last_write_wins([one for one in events if one["topic"] == topic], client=client)
         if exact:
             differences = oracle.same(state, truth)

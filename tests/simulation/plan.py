@@ -12,6 +12,12 @@ MIDNIGHT = 1_790_000_000_000 // DAY * DAY
 
 GB = 1_000_000_000
 
+ACCOUNTS = ("a", "b")
+"""Of cookies, and of device ids."""
+
+TOPICS = {"acme": None, "beta": "Beta"}
+"""Topics, and the client of their events."""
+
 WEATHERS = ("crashes", "broker", "group", "server", "disk", "ledger", "clock", "stops", "crowded")
 """What may go wrong in a world."""
 
@@ -136,13 +142,10 @@ def _produced(rng: Random, start: int, end: int, partitions: int) -> list[Produc
         if rng.random() < 0.04:
             value = rng.choice([*BAD, None])
             found.append(Produced(at=at, topic=topic, partition=partition, event=None, value=value))
-        if (
-            topic == "beta"
-        ):  # no audience is fed by two topics: of two writes at one time, which is the later?
-            event = event | {"client": None}
-        found.append(
-            Produced(at=at, topic=topic, partition=partition, event=event, value=made.json_text(event))
-        )
+        # no audience is fed by two topics: of two writes at one time, which would be the later?
+        own = event if topic == "acme" else event | {"client": None}
+        value = made.json_text(own)
+        found.append(Produced(at=at, topic=topic, partition=partition, event=own, value=value))
     return sorted(found, key=lambda one: one.at)
 
 
