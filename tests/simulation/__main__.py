@@ -44,7 +44,7 @@ def main() -> int:
                 break
     took = time.monotonic() - began
     print(
-        f"{worlds} worlds, {broken} broken: {days:.0f} days in {took:.0f} s, {days / took:.1f} days a second; "
+        f"{worlds} worlds, {broken} broken: {days:.0f} days in {took:.0f} s ({days / took:.1f} a second), "
         f"{lives} lives of the bridge, {files} files"
     )
     return 1 if broken else 0
