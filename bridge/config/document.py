@@ -21,6 +21,15 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _VARIABLE_NAME = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", re.ASCII)
 _NULLS = ("", "~", "null", "Null", "NULL")
 
+MOST_VALUES = 100_000
+"""Values of a document, those counted again that aliases repeat: a few lines can stand for billions."""
+
+_TOO_MANY = f"stands for more than {MOST_VALUES:,} values; it has aliases of aliases: write out what is meant"
+
+
+class _TooMany(Exception):  # noqa: N818  # it names a state, which becomes a fault
+    """The document is not read any further."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -95,7 +104,10 @@ def read(text: str, environ: Mapping[str, str]) -> Document:
             {}, [Fault((), "holds no keys; write a YAML mapping with kafka, accounts and streams")]
         )
     reader = _Reader(environ)
-    root = reader.mapping(node, ())
+    try:
+        root = reader.mapping(node, ())
+    except _TooMany:
+        return Document({}, [Fault((), _TOO_MANY)])
     return Document(root, reader.faults, reader.lines)
 
 
@@ -115,9 +127,13 @@ class _Reader:
         self.lines: dict[Location, tuple[int, int]] = {}
         self._environ = environ
         self._open: set[int] = set()  # the nodes around this one: an anchor may hold itself
+        self._values = 0
 
     def value(self, node: yaml.Node, path: Location) -> Value:
         """A node's value; None, with a fault, where it has none."""
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise _TooMany
         if not node.tag.startswith(_YAML) or node.tag.startswith(_YAML + "python"):
             self.faults.append(Fault(path, "has a YAML tag that is not known here; leave the tag out"))
             return None
@@ -201,7 +217,7 @@ class _Reader:
         if text.startswith(("[", "{")):
             try:
                 node = yaml.compose(text, Loader=yaml.SafeLoader)
-            except (yaml.YAMLError, RecursionError):
+                return text if node is None else _Reader({}).value(node, path)
+            except (yaml.YAMLError, RecursionError, _TooMany):
                 return text  # such as [::1]:8080
-            return text if node is None else _Reader({}).value(node, path)
         return text

@@ -10,6 +10,9 @@ from bridge.config.document import Document, Place, read
 from bridge.config.fault import ConfigurationError, Fault, Location
 from bridge.config.model import Config, Stream
 
+LARGEST = 1_000_000
+"""Bytes of a configuration file: thousands of streams."""
+
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in a file; ConfigurationError lists every fault, in the file's order.
@@ -32,7 +35,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) <= LARGEST:
+            return content.decode("utf-8")
+        what = f"{path} is larger than {LARGEST:,} bytes, which no configuration is; name the right file"
     except OSError as error:
         what = f"cannot read {path}: {error.strerror}; name a file that is there with --config"
     except UnicodeDecodeError:
