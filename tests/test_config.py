@@ -945,7 +945,7 @@ def test_secrets_are_read_anew_and_lose_one_newline(tmp_path):
     path = tmp_path / "password"
     for content, secret in ((b"a b\n", "a b"), (b"x\r\n", "x"), (b" y\n\n", " y\n"), (b"z", "z")):
         path.write_bytes(content)
-        assert read_secret(path) == secret
+        assert read_secret(path).reveal() == secret
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", None])

@@ -11,7 +11,7 @@ import typer
 
 from bridge.cli.options import ConfigFile
 from bridge.clock import SystemClock
-from bridge.config import Config, ConfigurationError, load, secret_faults
+from bridge.config import Config, ConfigurationError, load, secret_faults, secret_warnings
 from bridge.observe import log
 from bridge.service.connecting import Verdict, connect
 from bridge.service.outside import over_sftp
@@ -30,6 +30,8 @@ def check(config: ConfigFile, connected: Connect = False) -> None:
     faults = secret_faults(loaded)
     if faults:
         raise ConfigurationError(str(config), faults)
+    for warning in secret_warnings(loaded):
+        print(f"warning: {warning}", file=sys.stderr)
     print(summary(loaded), flush=True)
     code = connections(loaded) if connected else 0
     if code:

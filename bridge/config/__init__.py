@@ -26,7 +26,7 @@ from bridge.config.model import (
     Stream,
     WindowSettings,
 )
-from bridge.config.secret import read_secret, secret_faults
+from bridge.config.secret import Secret, read_secret, secret_faults, secret_warnings
 
 __all__ = [
     "Account",
@@ -40,6 +40,7 @@ __all__ = [
     "QuotaSettings",
     "RegistrySettings",
     "RollSettings",
+    "Secret",
     "SftpSettings",
     "SpoolSettings",
     "Stream",
@@ -47,4 +48,5 @@ __all__ = [
     "load",
     "read_secret",
     "secret_faults",
+    "secret_warnings",
 ]

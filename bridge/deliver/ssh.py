@@ -16,7 +16,7 @@ from typing import Self
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from bridge.config import SftpSettings, read_secret
+from bridge.config import Secret, SftpSettings, read_secret
 from bridge.deliver.host_keys import PinnedKeys, fingerprint, from_known_hosts, from_text
 from bridge.deliver.remote import Reason
 from bridge.errors import BridgeError
@@ -198,12 +198,13 @@ def _lines(path: Path) -> list[str]:
         raise Refusal(Reason.HOST_KEY, f"{path} cannot be read: {error.strerror}; write it there") from error
 
 
-def _credentials(settings: SftpSettings) -> str | paramiko.PKey:
+def _credentials(settings: SftpSettings) -> Secret | paramiko.PKey:
     """Password or private key, read anew at each log-in."""
     try:
         if settings.private_key_file is None:
             assert settings.password_file is not None
             return read_secret(settings.password_file)
+        read_secret(settings.private_key_file)  # the library would wait for ever at a pipe
         return paramiko.PKey.from_path(settings.private_key_file)
     except BridgeError as error:
         raise Refusal(Reason.AUTHENTICATION, str(error)) from error
@@ -233,10 +234,10 @@ def _verify(transport: paramiko.Transport, pinned: PinnedKeys) -> None:
     raise Refusal(Reason.HOST_KEY, detail)
 
 
-def _authenticate(transport: paramiko.Transport, username: str, credentials: str | paramiko.PKey) -> None:
+def _authenticate(transport: paramiko.Transport, username: str, credentials: Secret | paramiko.PKey) -> None:
     try:
-        if isinstance(credentials, str):
-            further = transport.auth_password(username, credentials)
+        if isinstance(credentials, Secret):
+            further = transport.auth_password(username, credentials.reveal())
         else:
             further = transport.auth_publickey(username, credentials)
     except paramiko.BadAuthenticationType as error:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from bridge.config.secret import read_secret
+from bridge.config.secret import SENSITIVE, Plain, read_secret
 
 if TYPE_CHECKING:
     from bridge.config import KafkaSettings
@@ -35,8 +35,9 @@ def client_settings(kafka: "KafkaSettings") -> Settings:
     Raises:
         BridgeError: The file of a secret cannot be read.
     """
-    secrets = {name: read_secret(path) for name, path in kafka.secret_properties.items()}
-    return {"bootstrap.servers": kafka.bootstrap_servers, **kafka.properties, **secrets}
+    given = {name: Plain(value) if name in SENSITIVE else value for name, value in kafka.properties.items()}
+    secrets = {name: read_secret(path).reveal() for name, path in kafka.secret_properties.items()}
+    return {"bootstrap.servers": kafka.bootstrap_servers, **given, **secrets}
 
 
 def consumer_settings(

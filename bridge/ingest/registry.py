@@ -14,6 +14,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, Schema
 
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.config import RegistrySettings, read_secret
+from bridge.config.secret import Plain
 from bridge.errors import BridgeError
 
 ASK_AGAIN = MINUTE
@@ -121,7 +122,8 @@ class Registry:
                 "max.retries": 0,  # whoever asks tries again, and can be stopped between two tries
             }
             if self._settings.username is not None:
-                configuration["basic.auth.user.info"] = f"{self._settings.username}:{self._password()}"
+                log_in = self._settings.username + ":" + self._password()
+                configuration["basic.auth.user.info"] = Plain(log_in)
             self._client = SchemaRegistryClient(configuration)
         return self._client
 
@@ -129,7 +131,7 @@ class Registry:
         if self._settings.password_file is None:
             return ""
         try:
-            return read_secret(self._settings.password_file)
+            return read_secret(self._settings.password_file).reveal()
         except BridgeError as error:  # a secret that is being replaced is there again soon
             raise self._unreachable(f"cannot be asked: {error}") from None
 

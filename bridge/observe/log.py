@@ -1,17 +1,21 @@
 """The log: structlog, a line an action, JSON for machines or columns for people.
 
-Every line has a stable `event` (what happened, snake_case), a `level` and an ISO 8601 UTC `timestamp`.
+Every line has a stable `event` (what happened, snake_case), a `level` and an ISO 8601 UTC `timestamp`. No
+line holds a secret, and of a bug's exception it tells kind and places alone: its message may quote anything.
 """
 
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from bridge.clock import SECOND, Clock
+from bridge.config.secret import Plain
 
 
 def configure(*, form: str, level: str, clock: Clock, stream: TextIO | None = None) -> None:
@@ -40,9 +44,31 @@ def configure(*, form: str, level: str, clock: Clock, stream: TextIO | None = No
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             stamp,
+            _without_messages,
+            _without_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+def _without_messages(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """`exc_info` becomes the kinds of the exceptions, the cause last, and the places of the first."""
+    error = event.pop("exc_info", None)
+    if not isinstance(error, BaseException):
+        return event
+    frames = traceback.extract_tb(error.__traceback__)
+    event["places"] = [f"{Path(at.filename).name}:{at.lineno} {at.name}" for at in frames]
+    kinds: list[str] = []
+    while error is not None:
+        kinds.append(type(error).__name__)
+        error = error.__cause__ or error.__context__
+    event["kinds"] = kinds
+    return event
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A text that is known as a secret shows itself as one: a renderer would take it for any other text."""
+    return {key: repr(value) if isinstance(value, Plain) else value for key, value in event.items()}

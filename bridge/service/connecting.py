@@ -16,7 +16,7 @@ from confluent_kafka.schema_registry import SchemaRegistryError
 from bridge.config import Account, Config, KafkaSettings, RegistrySettings, Stream
 from bridge.config.fault import Fault, Location, written
 from bridge.config.kinds import SINGLE_REGEX
-from bridge.config.secret import read_secret
+from bridge.config.secret import SENSITIVE, Secret, read_secret
 from bridge.deliver.remote import UploadFailed
 from bridge.errors import BridgeError
 from bridge.ingest.client_settings import client_settings
@@ -141,9 +141,10 @@ def _without_secrets(kafka: KafkaSettings, text: str) -> str:
     """The text, if no secret stands in it: librdkafka quotes values that it does not like."""
     try:
         secrets = [read_secret(path) for path in kafka.secret_properties.values()]
+        secrets += [Secret(value) for name, value in kafka.properties.items() if name in SENSITIVE]
     except BridgeError:
         return "a secret cannot be read"
-    return "a secret property is not as it should be" if any(one in text for one in secrets) else text
+    return "a secret property is not as it should be" if any(one.shows_in(text) for one in secrets) else text
 
 
 def _topics(at: int, stream: Stream, topics: Mapping[str, int]) -> Iterator[Finding]:

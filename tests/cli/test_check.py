@@ -28,6 +28,7 @@ streams:
 def config(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGMENT_NAMESPACE", "ep")
     (tmp_path / "password").write_text("hunter2\n", encoding="utf-8")
+    (tmp_path / "password").chmod(0o600)
     path = tmp_path / "bridge.yaml"
     path.write_text(GOOD, encoding="utf-8")
     return path
