@@ -1,6 +1,6 @@
 """Whether the process works: its threads beat, it has partitions, its spool can be written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bridge.clock import MINUTE
 
@@ -20,6 +20,15 @@ class Health:
         """`thread` works at `now`."""
         self._beats[thread] = now
 
+    def ended(self, thread: str) -> None:
+        """`thread` is through with its work, and beats no more."""
+        self._beats.pop(thread, None)
+
+    @property
+    def beats(self) -> Mapping[str, int]:
+        """The last beat of each thread, epoch ms; as they are now."""
+        return dict(self._beats)
+
     def assigned(self, *, value: bool) -> None:
         """Whether partitions are assigned."""
         self._assigned = value
@@ -28,7 +37,7 @@ class Health:
         """What `/healthz` complains of: threads that no longer beat."""
         return [
             f"thread {thread} has been silent for {(now - last) // 1000} s"
-            for thread, last in sorted(self._beats.items())
+            for thread, last in sorted(self.beats.items())
             if now - last > SILENCE
         ]
 

@@ -16,13 +16,16 @@ from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.deliver.lanes import HeldReplay
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.observer import SilentObserver
 from bridge.deliver.records import AudienceState, FileRecord
 from bridge.deliver.waiting import Pending, unsent
+from bridge.observe.health import Health
+from bridge.observe.metrics import Metrics
+from bridge.observe.silence import Patience
 from bridge.service.deliveries import Deliveries
 from bridge.service.opening import LEDGER, Opened, claimed, opened_beside
 from bridge.service.outside import Outside
 from bridge.service.threads import Threads
+from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.replays import Replay
 from bridge.spool.spool import Spool
 
@@ -96,15 +99,24 @@ class ReplayDelivery:
 
     def _deliver(self, opened: Opened, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
         """Deliver what waits of the accounts, until the replay is through or somebody else is to go on."""
-        threads = Threads()
+        clock, health = self.outside.clock, Health(lambda: True)
+        threads = watched(health, clock)
         deliveries = Deliveries(
-            self.config, opened, self.outside, SilentObserver(), drain=threading.Event().is_set
+            self.config, opened, self.outside, Metrics(health).deliver, drain=threading.Event().is_set
         )
         deliveries.start(threads)
+        watchdog = Watchdog(threads, health, clock, Patience(), end_at_once)
+
+        def look_and_tell(delivery: Delivery) -> None:
+            watchdog.look()
+            tell(delivery)
+
         try:
-            self._work(opened, deliveries, threads, stop, tell)
+            self._work(opened, deliveries, threads, stop, look_and_tell)
         finally:
             deliveries.stop()
+            if threads.alive:
+                end_at_once(unstopped(sorted(threads.alive)))
         threads.raise_first()
         delivery = self._look(opened.ledger)
         tell(delivery)

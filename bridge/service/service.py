@@ -3,10 +3,12 @@
 1. Ingest seals its window and commits; meanwhile a file that is being built is left, and an upload gets
    `deliveries.FINISHING` before its connection is cut. Neither waits for the other.
 2. Housekeeping ends; the pages go; the ledger is closed and the locks are given back.
-All of that takes at most 25 s, as the contract asks (Commands).
+All of that takes at most 25 s, as the contract asks (Commands). Where a thread does not end in time, or is
+silent for too long while all works, the process ends at once (`watchdog`).
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,12 +20,13 @@ from bridge.ingest.collector import Collector
 from bridge.observe.health import Health
 from bridge.observe.http import HttpServer, pages
 from bridge.observe.metrics import Metrics
+from bridge.observe.silence import Patience
 from bridge.service import wiring
 from bridge.service.deliveries import LEAVING, Deliveries
 from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
-from bridge.service.threads import Threads
+from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 
 log = structlog.get_logger()
 
@@ -34,7 +37,17 @@ SEALING = 11.0
 class Service:
     """One bridge, from its locks to its last commit."""
 
-    def __init__(self, config: Config, outside: Outside, *, until_end: bool, adopt: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        outside: Outside,
+        *,
+        until_end: bool,
+        adopt: bool,
+        patience: Patience | None = None,
+        end: Callable[[str], None] = end_at_once,
+    ) -> None:
+        """`end` ends the process where a thread hangs, and is told why; `patience` is how long it may."""
         self._config = config
         self._outside = outside
         self._until_end = until_end
@@ -42,7 +55,9 @@ class Service:
         self._health = Health(lambda: _writable(config.spool.directory))
         self.metrics = Metrics(self._health)
         """What it counts."""
-        self._threads = Threads()
+        self._threads = watched(self._health, outside.clock)
+        self._end = end
+        self._watchdog = Watchdog(self._threads, self._health, outside.clock, patience or Patience(), end)
         self._stop_ingest = threading.Event()
         self._stop_housekeeping = threading.Event()
 
@@ -81,6 +96,7 @@ class Service:
         log.info("started", spool=held.spool.id, until_end=self._until_end)
         while not stop.is_set() and not self._threads.failures and deliveries.working:
             self._threads.wait(0.2)
+            self._watchdog.look()
         self._shut_down(collecting, deliveries, keeping)
 
     def _collect(self, ingest: Collector, deliveries: Deliveries) -> None:
@@ -108,7 +124,8 @@ class Service:
         ended = (collecting, *deliveries.threads, keeping)
         still = [thread.name for thread in ended if thread.is_alive()]
         if still:
-            raise BridgeError(f"{', '.join(still)} did not stop in time: what was not durable is done again")
+            self._end(unstopped(still))
+            raise BridgeError(unstopped(still))  # in a test, whose process goes on
         log.info("stopped")
 
 

@@ -10,10 +10,20 @@ from bridge.spool.run import RunDamaged
 log = structlog.get_logger()
 
 
+def _nobody(_name: str) -> None:
+    """Nobody is told."""
+
+
 class Threads:
     """Starts threads; what one fails with is kept for the main thread."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, started: Callable[[str], None] = _nobody, ended: Callable[[str], None] = _nobody
+    ) -> None:
+        """`started` and `ended` are told a thread's name before its work begins and when it is done well."""
+        self._started = started
+        self._ended = ended
+        self._all: list[Thread] = []
         self.changed = Event()
         """Set whenever a thread has ended."""
         self.failures: list[BaseException] = []
@@ -27,6 +37,7 @@ class Threads:
         def guarded() -> None:
             try:
                 work()
+                self._ended(name)
             except RunDamaged as damage:
                 log.error("account_stopped", thread=name, reason=str(damage))
                 self.damages.append(damage)
@@ -36,8 +47,15 @@ class Threads:
                 self.changed.set()
 
         thread = Thread(target=guarded, name=name, daemon=True)
+        self._started(name)
+        self._all.append(thread)
         thread.start()
         return thread
+
+    @property
+    def alive(self) -> frozenset[str]:
+        """Names of the threads that work."""
+        return frozenset(thread.name for thread in self._all if thread.is_alive())
 
     def wait(self, seconds: float) -> None:
         """Wait so long, or until a thread has ended."""
