@@ -14,6 +14,7 @@ from paramiko.sftp import SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
 
 from bridge.clock import SECOND, Clock
 from bridge.config import SftpSettings
+from bridge.deliver.name_service import NameService
 from bridge.deliver.remote import (
     TOLD_EVERY,
     Measured,
@@ -44,8 +45,16 @@ Told = TypeVar("Told")
 class SftpRemote:
     """One account's directory on its SFTP server; the contract is that of `remote.Remote`."""
 
-    def __init__(self, settings: SftpSettings, clock: Clock, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        settings: SftpSettings,
+        clock: Clock,
+        patience: Patience | None = None,
+        names: NameService | None = None,
+    ) -> None:
+        """`patience` and `names`: None, the real ones."""
         self._settings = settings
+        self._names = names or NameService()
         self._clock = clock
         self._patience = patience or Patience()
         self._attempt: Attempt | None = None
@@ -80,7 +89,7 @@ class SftpRemote:
             self._attempt.cut()
 
     def _begin(self) -> "Attempt":
-        attempt = self._attempt = Attempt(self._settings, self._clock, self._patience)
+        attempt = self._attempt = Attempt(self._settings, self._clock, self._patience, self._names)
         if self._abandoned:
             raise attempt.failure(Explanation(Reason.CONNECTION_LOST, "abandoned, as the process stops"))
         return attempt
@@ -97,10 +106,10 @@ def _opened(local: Path, attempt: "Attempt") -> BinaryIO:
 class Attempt:
     """One connection, what is under way on it, and what a failure of that means."""
 
-    def __init__(self, settings: SftpSettings, clock: Clock, patience: Patience) -> None:
+    def __init__(self, settings: SftpSettings, clock: Clock, patience: Patience, names: NameService) -> None:
         self._settings = settings
         self._clock = clock
-        self._connection = Connection(settings, patience)
+        self._connection = Connection(settings, patience, names)
         self._step = Step.LOG_IN
         self._in_place = settings.temporary_suffix is None
         self._removed = False

@@ -4,13 +4,14 @@ import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
 from paramiko.ssh_exception import IncompatiblePeer, SSHException
 
+from bridge.deliver.refusal import Refusal
 from bridge.deliver.remote import Reason, Step
 from bridge.deliver.sftp_client import Refused
-from bridge.deliver.ssh import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,22 @@ class Explanation:
     """The server answered, and refused; otherwise it is not known what it did."""
 
 
+NEWER = "ask its operator to allow a newer one (man sshd_config names them)"
+
+KINDS = {
+    "kex": "key exchange (KexAlgorithms)",
+    "host key": "host key algorithm (HostKeyAlgorithms)",
+    "ciphers": "cipher (Ciphers)",
+    "macs": "MAC (MACs)",
+    "": "SSH algorithm",
+}
+"""What the library says of a server that has nothing in common with us, to what that is."""
+
 UNREACHABLE = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
+
+
+def _offers_no(said: str, error: Exception) -> bool:
+    return isinstance(error, IncompatiblePeer) and said in str(error)
 
 
 def _timed_out(error: BaseException | None) -> bool:
@@ -48,10 +64,9 @@ SILENCES: tuple[tuple[Callable[[Exception], bool], Reason, str], ...] = (
         "nothing listens there; check sftp.host and sftp.port",
     ),
     (_timed_out, Reason.TIMEOUT, "no answer for too long"),
-    (
-        lambda error: isinstance(error, IncompatiblePeer),
-        Reason.OTHER,
-        "it offers no SSH algorithm that is still safe; ask its operator",
+    *(
+        (partial(_offers_no, said), Reason.OTHER, f"it offers no {kind} that is still safe; {NEWER}")
+        for said, kind in KINDS.items()
     ),
     (
         lambda error: isinstance(error, OSError | EOFError | SSHException),

@@ -18,6 +18,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from bridge.config import Secret, SftpSettings, read_secret
 from bridge.deliver.host_keys import PinnedKeys, fingerprint, from_known_hosts, from_text
+from bridge.deliver.name_service import NameService
+from bridge.deliver.refusal import Refusal
 from bridge.deliver.remote import Reason
 from bridge.errors import BridgeError
 
@@ -48,20 +50,11 @@ class Patience:
     """How long a server may be silent: a frozen one is left within 30 s. All in seconds."""
 
     connect: float = 15.0
-    """For each of: the TCP connection, the banner, the handshake, the log-in, opening the channel."""
+    """For each of: the host's name, the TCP connection, banner, handshake, log-in, opening the channel."""
     reply: float = 10.0
     """Without a byte while a reply is waited for."""
     silence: float = 12.0
     """The watchdog cuts the connection after one to two times this long without any progress."""
-
-
-class Refusal(Exception):  # noqa: N818  # it is an answer, and becomes an UploadFailed
-    """The connection failed for a reason that we know; the message holds no secret."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 class Watchdog:
@@ -75,16 +68,18 @@ class Watchdog:
         self._socket: socket.socket | None = None
         self._beats = 0
         self._over = threading.Event()
-        self._cut = False
+        self.was_cut = False
+        """Somebody wants the connection to end."""
         self.fired = False
         """It was the watchdog that cut the connection."""
 
     def guard(self, connection: socket.socket) -> None:
-        """Begin to watch."""
-        self._socket = connection
-        if self._cut:
+        """Begin to watch, or go on with another socket."""
+        first, self._socket = self._socket is None, connection
+        if self.was_cut:
             self.cut()
-        threading.Thread(target=self._watch, name="sftp-watchdog", daemon=True).start()
+        if first:
+            threading.Thread(target=self._watch, name="sftp-watchdog", daemon=True).start()
 
     def beat(self) -> None:
         """Something moved."""
@@ -92,7 +87,7 @@ class Watchdog:
 
     def cut(self) -> None:
         """Shut the socket down, now or as soon as there is one."""
-        self._cut = True
+        self.was_cut = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -114,9 +109,10 @@ class Watchdog:
 class Connection:
     """A context: entered, it is logged in; left, it is gone, however the server behaves."""
 
-    def __init__(self, settings: SftpSettings, patience: Patience) -> None:
+    def __init__(self, settings: SftpSettings, patience: Patience, names: NameService) -> None:
         self._settings = settings
         self._patience = patience
+        self._names = names
         self._transport: paramiko.Transport | None = None
         self.watchdog = Watchdog(patience.silence)
         _silence_library()
@@ -152,10 +148,10 @@ class Connection:
         patience = self._patience.connect
         pinned = _pinned(settings)
         credentials = _credentials(settings)
-        connection = socket.create_connection((settings.host, settings.port), timeout=patience)
+        connection = self._reach()
         # A log-in is a talk of small packets: each would wait 40 ms for the answer to the one before.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.watchdog.guard(connection)
+        self.watchdog.beat()
         transport = self._transport = paramiko.Transport(connection)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = patience
         _prefer_modern(transport, pinned)
@@ -167,6 +163,28 @@ class Connection:
         transport.set_keepalive(KEEPALIVE)
         _authenticate(transport, settings.username, credentials)
         self.watchdog.beat()
+
+    def _reach(self) -> socket.socket:
+        """A connection to the first address that answers; they share the time that one has."""
+        watchdog, patience = self.watchdog, self._patience.connect
+        host, port = self._settings.host, self._settings.port
+        addresses = self._names.addresses(host, port, patience, lambda: not watchdog.was_cut)
+        failure: OSError = ConnectionAbortedError()
+        for family, kind, protocol, address in addresses:
+            if watchdog.was_cut:
+                break
+            connection = socket.socket(family, kind, protocol)
+            connection.settimeout(patience / len(addresses))
+            watchdog.guard(connection)
+            try:
+                connection.connect(address)
+            except OSError as error:
+                connection.close()
+                failure = error
+            else:
+                connection.settimeout(patience)
+                return connection
+        raise failure
 
     def _close(self) -> None:
         """Cut first: a polite goodbye could block on a frozen server."""

@@ -110,6 +110,7 @@ def test_not_visible_before_renamed(site: Site, tmp_path: Path):
     assert seen[UploadStage.RENAMED] == [NAME]
 
 
+@pytest.mark.failure(49)
 def test_leftover_is_overwritten(site: Site, tmp_path: Path):
     """An old temporary file, though longer, leaves no byte behind (failure 49)."""
     site.place(NAME + ".part", b"old" * 100_000)
@@ -119,6 +120,7 @@ def test_leftover_is_overwritten(site: Site, tmp_path: Path):
     assert site.names() == [NAME]
 
 
+@pytest.mark.failure(45)
 def test_found(site: Site, tmp_path: Path):
     """A file of our name and size is ours, from an attempt whose reply was lost: nothing is sent."""
     local = local_file(tmp_path, 1000)
@@ -131,6 +133,7 @@ def test_found(site: Site, tmp_path: Path):
     assert (site.root / NAME).stat().st_mtime_ns == before
 
 
+@pytest.mark.failure(47)
 def test_foreign_file(site: Site, tmp_path: Path):
     """A file of our name and another size is not ours: it stays, and nothing is spent (failure 47)."""
     site.place(NAME, b"foreign")

@@ -72,6 +72,7 @@ def known(failure: UploadFailed) -> tuple[Outcome, Reason, bool]:
 # --- log-in -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.failure(39)
 def test_password(sshd: OpenSsh, local: Path):
     """A password is read anew at each log-in: a rotated one is taken up; a wrong one is told without it."""
     if sshd.password_file is None:
@@ -98,6 +99,7 @@ def test_private_keys(sshd: OpenSsh, tmp_path: Path, kind: str, form: str):
     remote_of(sshd, private_key_file=key).check()
 
 
+@pytest.mark.failure(39)
 def test_wrong_key(sshd: OpenSsh, tmp_path: Path, local: Path):
     """A key that the server does not know is an authentication failure, tried once."""
     key = tmp_path / "key"
@@ -127,6 +129,7 @@ def test_encrypted_key(sshd: OpenSsh, tmp_path: Path, local: Path):
 # --- host keys --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.failure(40)
 def test_changed_host_key(sshd: OpenSsh, local: Path):
     """Another key than the pinned one stops the upload before any credential is sent (failure 40)."""
     remote = remote_of(sshd)
@@ -175,6 +178,7 @@ def test_refused(sshd: OpenSsh, local: Path):
     assert known(failure) == (Outcome.NOT_OPENED, Reason.REFUSED, True)
 
 
+@pytest.mark.failure(38)
 def test_unknown_name(sshd: OpenSsh, local: Path):
     """The host name does not exist (failure 38; .invalid never does, RFC 6761)."""
     failure = failing(remote_of(sshd, host="sftp.invalid"), local)
@@ -184,6 +188,7 @@ def test_unknown_name(sshd: OpenSsh, local: Path):
 # --- broken in the middle ---------------------------------------------------------------------------------
 
 
+@pytest.mark.failure(41)
 @pytest.mark.parametrize(
     ("stage", "outcome"),
     [
@@ -199,6 +204,7 @@ def test_frozen(sshd: OpenSsh, local: Path, stage: UploadStage, outcome: Outcome
     assert known(failure) == (outcome, Reason.TIMEOUT, True)
 
 
+@pytest.mark.failure(41)
 def test_frozen_with_full_sockets(sshd: OpenSsh, tmp_path: Path):
     """A sender that hangs in a full socket, where no timeout reaches it, is freed by the watchdog."""
     large = tmp_path / "large"
@@ -210,6 +216,7 @@ def test_frozen_with_full_sockets(sshd: OpenSsh, tmp_path: Path):
     assert known(failure) == (Outcome.SPENT, Reason.TIMEOUT, True)
 
 
+@pytest.mark.failure(42)
 @pytest.mark.parametrize("tenth", range(10))
 def test_cut(sshd: OpenSsh, proxy: Proxy, local: Path, tenth: int):
     """Cut at any tenth, nothing has the final name, and the next attempt succeeds (failure 42)."""
@@ -227,6 +234,7 @@ def test_cut(sshd: OpenSsh, proxy: Proxy, local: Path, tenth: int):
     assert (sshd.root / NAME).read_bytes() == local.read_bytes()
 
 
+@pytest.mark.failure(42)
 def test_cut_in_place(sshd: OpenSsh, proxy: Proxy, local: Path):
     """Without a temporary name a cut leaves the outcome unknown; the size tells that it is not whole."""
     remote = remote_of(sshd, port=proxy.port, temporary_suffix=None)
@@ -238,6 +246,7 @@ def test_cut_in_place(sshd: OpenSsh, proxy: Proxy, local: Path):
     assert (sshd.root / NAME).read_bytes() == local.read_bytes()
 
 
+@pytest.mark.failure(45)
 def test_reply_to_rename_lost(sshd: OpenSsh, proxy: Proxy, local: Path):
     """Renamed, but the reply is lost: unknown; `exists` tells, and an upload finds it (failure 45)."""
     remote = remote_of(sshd, port=proxy.port)
@@ -248,6 +257,7 @@ def test_reply_to_rename_lost(sshd: OpenSsh, proxy: Proxy, local: Path):
     assert remote.upload(local, NAME, lambda _: None).found
 
 
+@pytest.mark.failure(41)
 def test_replies_swallowed(sshd: OpenSsh, proxy: Proxy, local: Path):
     """A connection that carries no reply any more is left; nothing has the final name."""
     remote = remote_of(sshd, IMPATIENT, port=proxy.port)
@@ -260,6 +270,7 @@ def test_replies_swallowed(sshd: OpenSsh, proxy: Proxy, local: Path):
 # --- the server refuses -----------------------------------------------------------------------------------
 
 
+@pytest.mark.failure(48)
 def test_disk_full(sshd: OpenSsh, local: Path):
     """A full disk fails the upload, frees what was written, and heals (failure 48)."""
     if os.geteuid() != 0:

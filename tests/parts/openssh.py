@@ -64,6 +64,8 @@ class OpenSsh:
         self.username = getpass.getuser()
         self.private_key_file = self.base / "client_key"
         self.password_file: Path | None = None
+        self.more = ""
+        """Further lines of its configuration, from the next start on."""
         self._process: subprocess.Popen[bytes] | None = None
         self._account = os.geteuid() == 0
         _keygen(self.private_key_file, "ed25519")
@@ -178,6 +180,7 @@ class OpenSsh:
             username=self.username,
             password="yes" if self.password_file else "no",
         )
+        text += self.more
         path.write_text(text + PENALTIES)
         if subprocess.run([str(_sshd()), "-t", "-f", str(path)], check=False, capture_output=True).returncode:
             path.write_text(text)
