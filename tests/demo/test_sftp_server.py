@@ -214,6 +214,7 @@ class HidesFiles(Session):
         return super().stat(path)
 
 
+@pytest.mark.failure(43, 44)
 @pytest.mark.parametrize(
     ("session", "outcome", "reason"),
     [
@@ -231,6 +232,7 @@ def test_refusals(make, session: type[Session], outcome: Outcome, reason: Reason
     assert "a" not in site.names()
 
 
+@pytest.mark.failure(43, 44)
 @pytest.mark.parametrize("session", [RefusesAWrite, RefusesClose])
 def test_refusals_in_place(make, session: type[Session]):
     """Under the final name, what a refusal left behind is removed, so that nothing of it has that name."""
@@ -254,6 +256,7 @@ def test_size_proves_the_whole(make):
     assert sizes[0] < SIZE
 
 
+@pytest.mark.failure(46)
 def test_taken_at_once(make):
     """In place, a file that the platform takes before we look at its size has arrived (failure 46)."""
     site = make(session=TakesAtOnce, suffix=None)

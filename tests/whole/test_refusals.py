@@ -84,6 +84,7 @@ class Setting:
         return line["detail"]
 
 
+@pytest.mark.failure(39)
 @pytest.mark.parametrize("kind", ["password", "key"])
 def test_a_refused_log_in(setting, tmp_path, kind):
     """The line names the server and the keys to look at; with the right secret in the file all arrives."""
@@ -123,6 +124,7 @@ def test_a_missing_secret_file(setting, tmp_path):
     setting.check_log()
 
 
+@pytest.mark.failure(38)
 def test_an_unknown_host(setting):
     """The line names the host and the key of the configuration; it is tried again; corrected, all arrives."""
     setting.sftp["host"] = "no-such-host.invalid"
@@ -143,6 +145,7 @@ def test_an_unknown_host(setting):
     setting.check_log()
 
 
+@pytest.mark.failure(40)
 def test_a_changed_host_key(setting):
     """Nothing is sent to an impostor; the line gives the new key's fingerprint, as ssh-keygen prints it."""
     setting.sshd.new_host_key()
