@@ -27,6 +27,7 @@ from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
+from bridge.spool.disk import MODE
 
 log = structlog.get_logger()
 
@@ -132,8 +133,8 @@ class Service:
 def _writable(directory: Path) -> bool:
     probe = directory / "tmp" / ".probe"
     try:
-        probe.touch()
-        probe.unlink()
+        probe.touch(mode=MODE)
+        probe.unlink(missing_ok=True)  # another look at the same moment may have done so
     except OSError:
         return False
     return True

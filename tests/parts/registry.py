@@ -13,6 +13,8 @@ class SchemaRegistry:
     def __init__(self, schemas: dict[int, str] | None = None) -> None:
         self.schemas = dict(schemas or {})
         self.requests: list[int] = []
+        self.log_ins: list[str | None] = []
+        """The header Authorization of each request."""
         self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -27,6 +29,7 @@ class SchemaRegistry:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                registry.log_ins.append(self.headers.get("Authorization"))
                 status, answer = registry.answer(self.path)
                 body = json.dumps(answer).encode()
                 self.send_response(status)
