@@ -1041,3 +1041,14 @@ def test_a_slip_of_one_letter_names_the_key(tmp_path_factory, key, data):
     assert f"streams[0].{slip}: unknown key; did you mean {key}?" in faults(
         tmp_path_factory.getbasetemp(), document
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [("accounts/0/agency", 64), ("streams/0/client", 64), ("accounts/0/sftp/temporary_suffix", 32)],
+)
+def test_parts_of_file_names_have_room_in_one(tmp_path, path, most):
+    """Three parts, a stamp and a suffix fit into the name of a file; what is longer is told here."""
+    loaded(tmp_path, changed((path, "x" * most)))
+    (fault,) = faults(tmp_path, changed((path, "x" * (most + 1))))
+    assert fault.endswith(f": is longer than {most} characters; shorten it")

@@ -148,9 +148,11 @@ Text = Annotated[str, matching(r"(?s)[^\0]+", "is empty; write a text")]
 Word = Annotated[str, matching(r"[^\s\0]+", "must be one word; leave out the spaces")]
 """A text without white space."""
 NamePart = Annotated[
-    str, matching(r"[A-Za-z0-9-]+", "may hold letters, digits and hyphens alone, no underscore; rename it")
+    str,
+    matching(r"[A-Za-z0-9-]+", "may hold letters, digits and hyphens alone, no underscore; rename it"),
+    matching(r".{1,64}", "is longer than 64 characters; shorten it"),
 ]
-"""Stands between the underscores of a file name."""
+"""Stands between the underscores of a file name, of which three with stamp and suffix have 255 bytes."""
 StreamName = Annotated[
     str, matching(r"[a-z0-9-]+", "may hold lower-case letters, digits and hyphens alone; rename it")
 ]
@@ -163,6 +165,7 @@ TableId = Annotated[str, BeforeValidator(_absent_is_empty), matching(r"[A-Za-z0-
 Suffix = Annotated[
     str,
     matching(r"[A-Za-z0-9._-]+", "may hold letters, digits, dots, hyphens and underscores; or null for none"),
+    matching(r".{1,32}", "is longer than 32 characters; shorten it"),
 ]
 """Suffix of a remote name."""
 HostKey = Annotated[

@@ -28,6 +28,7 @@ from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
+from bridge.spool.openness import open_to_others
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ class Service:
         self._threads.raise_first()
 
     def _work(self, held: Opened, stop: threading.Event) -> None:
+        _warn_if_open(self._config.spool.directory)
         housekeeping = self._housekeeping(held)
         ingest = wiring.collector(
             self._config,
@@ -128,6 +130,16 @@ class Service:
             self._end(unstopped(still))
             raise BridgeError(unstopped(still))  # in a test, whose process goes on
         log.info("stopped")
+
+
+def _warn_if_open(directory: Path) -> None:
+    folders = open_to_others(directory)
+    if folders:
+        log.warning(
+            "spool_open_to_others",
+            folders=[str(folder) for folder in folders],
+            remedy="chmod o-rwx them, as the spool holds user ids",
+        )
 
 
 def _writable(directory: Path) -> bool:
