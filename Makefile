@@ -3,14 +3,18 @@
 # make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
 # make simulate SEEDS=1000 FIRST=0: the whole bridge on virtual time, a world of faults a seed.
 # make mutants: plants bugs, and sees that the simulation finds each.
+# make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev demo test fuzz simulate mutants bench $(BENCHES) bench-chart lock clean
+.PHONY: setup setup-dev setup-audit demo test fuzz simulate mutants audit sbom bench $(BENCHES) bench-chart \
+	lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
+AUDIT := .venv-audit/bin
+SBOM := dist/s2s-bridge.cdx.json
 UV ?= uv
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
@@ -28,7 +32,9 @@ setup-dev: .venv/installed-dev
 demo: setup
 	@$(BIN)/s2s-bridge demo
 
-test: setup-dev
+setup-audit: .venv-audit/installed
+
+test: setup-dev setup-audit
 	@tests/parts/install.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +50,27 @@ simulate: setup-dev
 
 mutants: setup-dev
 	@$(BIN)/python -m tests.simulation.mutants
+
+# Needs nothing from outside once it is set up.
+sbom: setup-audit
+	@mkdir -p dist
+	@$(AUDIT)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+		--spec-version 1.6 --output-format JSON --output-file $(SBOM) requirements.lock
+	@echo "$(SBOM): all that requirements.lock pins"
+
+# --strict: what the service does not know is not taken for good.
+audit: sbom
+	@for lock in requirements.lock requirements-dev.lock; do \
+		if $(AUDIT)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --timeout 15 \
+			--requirement $$lock > dist/audit.txt 2> dist/audit.log; then \
+			echo "$$lock: nothing is known to be wrong"; \
+		elif grep -q '^Found [0-9]' dist/audit.log; then \
+			cat dist/audit.txt; echo "make: $$lock has known vulnerabilities; raise what is named above" >&2; exit 1; \
+		else \
+			echo "make: $$lock was not audited: the service of known vulnerabilities is out of reach or does not know" \
+				"all of it; see dist/audit.log, and run it where it can be reached" >&2; exit 1; \
+		fi; \
+	done
 
 # Options in BENCH, as: make bench BENCH="--rounds 1"
 bench: setup-dev
@@ -71,10 +98,18 @@ bench-chart: setup-dev
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# Makes both locks anew, from pyproject.toml; needs uv.
+# Of its own, as its tools and the product must not decide on each other's versions.
+.venv-audit/installed: requirements-audit.lock .venv/installed
+	@rm -rf .venv-audit
+	@$(BIN)/python -m venv .venv-audit
+	@$(AUDIT)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-audit.lock
+	@touch $@
+
+# Makes the locks anew, from pyproject.toml; needs uv.
 lock:
 	printf 'hatchling>=1.27\neditables>=0.5\n' | $(COMPILE) --extra demo pyproject.toml - -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --group audit -o requirements-audit.lock
 
 clean:
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-audit .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
