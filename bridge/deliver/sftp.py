@@ -14,7 +14,6 @@ from paramiko.sftp import SFTP_NO_SUCH_FILE, SFTP_PERMISSION_DENIED
 
 from bridge.clock import SECOND, Clock
 from bridge.config import SftpSettings
-from bridge.deliver.name_service import NameService
 from bridge.deliver.remote import (
     TOLD_EVERY,
     Measured,
@@ -31,6 +30,7 @@ from bridge.deliver.remote import (
 from bridge.deliver.sftp_client import CheckedClient, CheckedFile, Refused
 from bridge.deliver.sftp_faults import Explanation, explain
 from bridge.deliver.ssh import Connection, Patience
+from bridge.name_service import NameService
 
 CHUNK = 32_768
 """Bytes a write request: the largest that every server takes."""

@@ -18,10 +18,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from bridge.config import Secret, SftpSettings, read_secret
 from bridge.deliver.host_keys import PinnedKeys, fingerprint, from_known_hosts, from_text
-from bridge.deliver.name_service import NameService
 from bridge.deliver.refusal import Refusal
 from bridge.deliver.remote import Reason
 from bridge.errors import BridgeError
+from bridge.name_service import Address, NameService, NoAnswer, NotWanted
 
 KEEPALIVE = 15
 """Seconds."""
@@ -167,8 +167,7 @@ class Connection:
     def _reach(self) -> socket.socket:
         """A connection to the first address that answers; they share the time that one has."""
         watchdog, patience = self.watchdog, self._patience.connect
-        host, port = self._settings.host, self._settings.port
-        addresses = self._names.addresses(host, port, patience, lambda: not watchdog.was_cut)
+        addresses = self._addresses()
         failure: OSError = ConnectionAbortedError()
         for family, kind, protocol, address in addresses:
             if watchdog.was_cut:
@@ -185,6 +184,16 @@ class Connection:
                 connection.settimeout(patience)
                 return connection
         raise failure
+
+    def _addresses(self) -> list[Address]:
+        host, port, patience = self._settings.host, self._settings.port, self._patience.connect
+        try:
+            return self._names.addresses(host, port, patience, lambda: not self.watchdog.was_cut)
+        except NoAnswer as error:
+            raise Refusal(Reason.DNS, str(error)) from error
+        except NotWanted as error:
+            detail = "abandoned while its address was asked for"
+            raise Refusal(Reason.CONNECTION_LOST, detail) from error
 
     def _close(self) -> None:
         """Cut first: a polite goodbye could block on a frozen server."""

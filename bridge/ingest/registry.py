@@ -16,6 +16,7 @@ from bridge.clock import MINUTE, SECOND, Clock
 from bridge.config import RegistrySettings, read_secret
 from bridge.config.secret import Plain
 from bridge.errors import BridgeError
+from bridge.name_service import NameService, NoAnswer
 
 ASK_AGAIN = MINUTE
 """How long an id counts as unknown before the registry is asked again; milliseconds."""
@@ -56,8 +57,10 @@ class Schemas(Protocol):
 class Registry:
     """A schema registry that speaks Confluent's protocol."""
 
-    def __init__(self, settings: RegistrySettings, clock: Clock) -> None:
+    def __init__(self, settings: RegistrySettings, clock: Clock, names: NameService | None = None) -> None:
+        """`names`: None, the system's."""
         self._settings = settings
+        self._names = names or NameService()
         self._clock = clock
         self._client: SchemaRegistryClient | None = None
         self._texts: dict[int, str] = {}
@@ -95,6 +98,7 @@ class Registry:
 
     def _ask(self, schema_id: int) -> Schema:
         """One GET. Messages quote neither the client's errors nor the answer: both may hold credentials."""
+        self._see_name_service()
         try:
             return self._connected().get_schema(schema_id)
         except SchemaRegistryError as error:
@@ -113,6 +117,17 @@ class Registry:
             raise self._unreachable(what) from None
         except (ValueError, TypeError, AttributeError, KeyError):
             raise self._unreachable("answers with no schema; see that schema_registry.url is right") from None
+
+    def _see_name_service(self) -> None:
+        """The client's time limits begin behind it; what it answers, the client asks again and tells."""
+        address = urlsplit(self._settings.url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            self._names.addresses(address.hostname or "", port, TIMEOUT / SECOND)
+        except NoAnswer as error:
+            raise self._unreachable(f"cannot be asked: {error}") from None
+        except (OSError, ValueError):
+            return
 
     def _connected(self) -> SchemaRegistryClient:
         if self._client is None:

@@ -13,13 +13,13 @@ from structlog.testing import capture_logs
 
 from bridge.clock import MINUTE, SystemClock
 from bridge.config import SftpSettings
-from bridge.deliver.name_service import NameService
 from bridge.deliver.remote import Outcome, Reason, UploadFailed
 from bridge.deliver.sftp import SftpRemote
 from bridge.deliver.ssh import Patience
 from bridge.deliver.uploading import LASTING_PAUSE
 from bridge.demo import sftp_server
 from bridge.demo.sftp_server import Session, SftpServer
+from bridge.name_service import NameService
 from tests.parts.delivering import Site, Write
 from tests.parts.waiting import until
 

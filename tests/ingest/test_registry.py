@@ -6,9 +6,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from bridge.config import RegistrySettings, Stream
+from bridge.ingest import registry as module
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.events import Reason
 from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
+from bridge.name_service import NameService
 from tests.ingest import judge
 from tests.parts import events as made
 from tests.parts.waiting import free_port
@@ -210,3 +212,27 @@ def test_decoding_waits_for_the_registry(registry, asked):
     registry.stop()
     assert len(decoder.decode(values).events) == 9
     assert sorted(registry.requests) == [7, 8]
+
+
+@pytest.mark.failure(38)
+def test_a_name_service_that_never_answers(monkeypatch):
+    """The ingest thread waits for it no longer than for the registry; then the question stands again."""
+    monkeypatch.setattr(module, "TIMEOUT", 300)
+    answer, asked = threading.Event(), []
+
+    def look_up(host, port):
+        asked.append((host, port))
+        answer.wait()
+        return []
+
+    settings = RegistrySettings(url="https://registry.example.com/path")
+    registry = Registry(settings, Standing(), NameService(look_up))
+    for _ in range(2):
+        with pytest.raises(RegistryUnreachable) as failure:
+            registry.text(7)
+        assert str(failure.value) == (
+            "schema registry https://registry.example.com/path cannot be asked: the name service gives no "
+            "answer within 0.3 s; check this machine's resolver"
+        )
+    assert asked == [("registry.example.com", 443)]
+    answer.set()

@@ -1,5 +1,7 @@
 """Whose silence ends the process: threads that work and hang, and nobody else's."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -82,3 +84,24 @@ def test_a_stopped_account_does_not_end_the_others(site):
     site.look(30 * MINUTE, beating=["deliver b"])
     assert site.said == []
     assert site.health.faults(site.clock.now()) == ["thread deliver a has been silent for 1800 s"]
+
+
+def test_the_end_does_not_wait_for_a_log_that_hangs():
+    """Where nobody reads stderr, which may be why a thread hangs, the process ends all the same."""
+    script = """
+import os
+from bridge.service.watchdog import end_at_once
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"x" * 65_536)
+except BlockingIOError:
+    os.set_blocking(2, True)
+end_at_once("nobody hears this")
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
+    try:
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.communicate()

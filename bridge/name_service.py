@@ -9,9 +9,6 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
-from bridge.deliver.refusal import Refusal
-from bridge.deliver.remote import Reason
-
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[str | int | bytes, ...]]
 """Family, kind, protocol, and what to connect to."""
 
@@ -35,6 +32,14 @@ class _Question:
         self.failure: Exception | None = None
 
 
+class NoAnswer(Exception):  # noqa: N818  # it says what happened
+    """The name service gave no answer in time; the text is one line with the remedy."""
+
+
+class NotWanted(Exception):  # noqa: N818  # as above
+    """Nobody wants the answer any more."""
+
+
 class NameService:
     """The system's, or in a test another."""
 
@@ -42,22 +47,26 @@ class NameService:
         self._look_up = look_up
         self._asked: dict[tuple[str, int], _Question] = {}
 
-    def addresses(self, host: str, port: int, seconds: float, wanted: Callable[[], bool]) -> list[Address]:
+    def addresses(
+        self, host: str, port: int, seconds: float, wanted: Callable[[], bool] = lambda: True
+    ) -> list[Address]:
         """Where to connect to; `wanted` says from time to time whether anybody still wants to know.
 
         Raises:
             OSError: The name is not known, or the name service failed.
-            Refusal: There is no answer within `seconds`, or it is not wanted any more.
+            NoAnswer: There is none within `seconds`.
+            NotWanted: It is not wanted any more.
         """
         question = self._asked.get((host, port)) or self._ask(host, port)
         for _ in range(max(1, round(seconds / SLICE))):
             if question.over.wait(SLICE):
                 break
             if not wanted():
-                raise Refusal(Reason.CONNECTION_LOST, "abandoned while its address was asked for")
+                raise NotWanted
         else:
-            detail = f"the name service gives no answer within {seconds:g} s; check this machine's resolver"
-            raise Refusal(Reason.DNS, detail)
+            raise NoAnswer(
+                f"the name service gives no answer within {seconds:g} s; check this machine's resolver"
+            )
         self._asked.pop((host, port), None)
         if question.failure is not None:
             raise question.failure
