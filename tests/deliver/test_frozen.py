@@ -176,10 +176,9 @@ def test_frozen_before_the_log_in(tmp_path, says, again):
     assert reason in {Reason.TIMEOUT, Reason.CONNECTION_LOST}
 
 
-@pytest.mark.failure(41)
-def test_a_port_that_does_not_answer(tmp_path):
-    """Not even the connection comes about."""
-    (tmp_path / "password").write_text("secret\n")
+@contextlib.contextmanager
+def unanswering():
+    """A port to which no connection comes about."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -188,8 +187,15 @@ def test_a_port_that_does_not_answer(tmp_path):
             one = stack.enter_context(socket.socket())
             one.setblocking(False)  # noqa: FBT003  # the library's
             one.connect_ex(listener.getsockname())
-        failure = failing(remote(tmp_path, listener.getsockname()[1]), tmp_path)
-    assert failure == (Outcome.NOT_OPENED, Reason.TIMEOUT)
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.failure(41)
+def test_a_port_that_does_not_answer(tmp_path):
+    """Not even the connection comes about."""
+    (tmp_path / "password").write_text("secret\n")
+    with unanswering() as port:
+        assert failing(remote(tmp_path, port), tmp_path) == (Outcome.NOT_OPENED, Reason.TIMEOUT)
 
 
 @pytest.mark.failure(38)
@@ -241,7 +247,7 @@ def test_the_next_address_is_tried(serving, tmp_path):
     remote(tmp_path, 22, names=NameService(look_up), host_key=server.host_key).check()
 
 
-@pytest.mark.parametrize("silent", ["name service", "port"])
+@pytest.mark.parametrize("silent", ["name service", "port", "server"])
 def test_abandoned_while_nobody_answers(tmp_path, silent):
     """A stop need not wait for a name service or a port that does not answer."""
     (tmp_path / "password").write_text("secret\n")
@@ -252,7 +258,7 @@ def test_abandoned_while_nobody_answers(tmp_path, silent):
         return threading.Event().wait() or []
 
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(listening(b""))
+        port = stack.enter_context(unanswering() if silent == "port" else listening(b""))
         names = NameService(look_up) if silent == "name service" else None
         one = remote(tmp_path, port, Patience(connect=60, reply=60, silence=60), names)
         stages = []
@@ -261,7 +267,7 @@ def test_abandoned_while_nobody_answers(tmp_path, silent):
         if names:
             assert waiting.wait(10)
         else:
-            until(lambda: one._attempt is not None, "the attempt", 10)
+            until(lambda: one._attempt and one._attempt._connection.watchdog._socket, "its socket", 10)
         one.abandon()
         thread.join(WITHIN)
         assert stages == [(Outcome.NOT_OPENED, Reason.CONNECTION_LOST)]

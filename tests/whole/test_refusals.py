@@ -117,7 +117,7 @@ def test_a_missing_secret_file(setting, tmp_path):
     setting.sftp["private_key_file"] = str(file)
     setting.bridge.write()
     detail = setting.run_until_failed("authentication")
-    assert f"{file} cannot be read" in detail
+    assert f"cannot read {file}: No such file or directory" in detail
     file.write_text(setting.sshd.private_key_file.read_text())
     setting.bridge.drain()
     setting.check_arrived()
