@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import conftest
+
 ROOT = Path(__file__).parents[2]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
 
@@ -15,8 +17,8 @@ PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)")
 @pytest.fixture(scope="module")
 def bill(tmp_path_factory):
     """As it is made of the lock file."""
-    if not (ROOT / ".venv-audit" / "installed").exists() or shutil.which("make") is None:
-        pytest.fail("run `make setup-audit` first, as `make test` does")
+    there = (ROOT / ".venv-audit" / "installed").exists() and shutil.which("make")
+    conftest._need(None if there else "`make setup-audit` was not run")
     path = tmp_path_factory.mktemp("bill") / "bill.json"
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:1", "PATH": "/usr/bin:/bin"}
     make = ["make", "--silent", "-o", "setup-audit", "sbom", f"SBOM={path}"]
