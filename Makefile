@@ -20,6 +20,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 MINUTES ?= 10
 SEEDS ?= 1000
+PROCESSES ?= 2
 FIRST ?= 0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -40,7 +41,7 @@ test: setup-dev setup-audit
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 fuzz: setup-dev
 	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)

@@ -289,7 +289,7 @@ def merge_and_tell(directory):
     thread.join()
     tasks = {int(task.name) for task in Path("/proc/self/task").iterdir()} - {thread.native_id}
     others = {os.getpriority(os.PRIO_PROCESS, task) for task in tasks}
-    print(json.dumps({"own": told, "others": sorted(others), "runs": house.numbers()}))  # noqa: T201  # to the test
+    print(json.dumps({"own": told, "others": sorted(others), "runs": house.numbers()}))  # to the test
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+STEPS = ("", "disk", "disk write", "disk fsync", "disk rename", "disk unlink", "ledger", "remote", "commit")
+"""How the names of steps begin that a process may die before."""
+
+
 def kill(world: "World", rng: Random) -> None:
     """The process dies at one of its next steps."""
     world.reasons += 1
     if world.life:
-        world.life.process.die_after(rng.choice([0, 1, 3, 10, 30, 100]))
+        world.life.process.die(rng.choice(STEPS), rng.choice([0, 0, 1, 3, 10, 30]))
 
 
 def cut_power(world: "World", rng: Random) -> None:

@@ -13,13 +13,12 @@ class Process:
     def __init__(self, note: Callable[..., None]) -> None:
         self._note = note
         self.dead = False
-        self.steps = 0
-        """How many steps it has taken on the outside."""
-        self._last: int | None = None
+        self._ends_before = ""
+        self._left: int | None = None
 
-    def die_after(self, steps: int) -> None:
-        """It takes so many further steps, and dies before the next."""
-        self._last = self.steps + steps
+    def die(self, before: str, left: int) -> None:
+        """It dies before a step whose name begins so, once it has taken so many of them."""
+        self._ends_before, self._left = before, left
 
     def step(self, what: str) -> None:
         """It is about to do something to the outside.
@@ -29,8 +28,10 @@ class Process:
         """
         if self.dead:
             raise Died
-        self.steps += 1
-        if self._last is not None and self.steps > self._last:
+        if self._left is None or not what.startswith(self._ends_before):
+            return
+        self._left -= 1
+        if self._left < 0:
             self.dead = True
             self._note("died", before=what)
             raise Died
