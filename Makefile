@@ -3,12 +3,13 @@
 # make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
 # make simulate SEEDS=1000 FIRST=0: the whole bridge on virtual time, a world of faults a seed.
 # make mutants: plants bugs, and sees that the simulation finds each.
+# make failures: the failure matrix, and the tests that show each row of it.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev setup-audit demo test fuzz simulate mutants audit sbom bench $(BENCHES) bench-chart \
+.PHONY: setup setup-dev setup-audit demo test fuzz simulate mutants failures audit sbom bench $(BENCHES) bench-chart \
 	lock clean
 .DELETE_ON_ERROR:
 
@@ -48,6 +49,9 @@ fuzz: setup-dev
 
 simulate: setup-dev
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+failures: setup-dev
+	@$(BIN)/python -m tests.matrix
 
 mutants: setup-dev
 	@$(BIN)/python -m tests.simulation.mutants
