@@ -1,6 +1,6 @@
 """The failure matrix: the rows of docs/failures.md, and the tests that are marked with their numbers.
 
-`make failures` prints it; `python -m tests.matrix --write` brings the lists of tests in the document up to date,
+`make failures` prints it; `python -m tests.matrix --write` brings the document's lists of tests up to date,
 and `--check` says what is missing.
 """
 
