@@ -118,6 +118,11 @@ class Judge:
         hold(uploaded <= there, "I3", f"noted as uploaded, and not there: {sorted(uploaded - there)[:3]}")
         hold(there <= known, "I3", f"there, and not in the ledger: {sorted(there - known)[:3]}")
 
+    def silent(self, told: str, users: Iterable[str]) -> None:
+        """I12: no user is named in what was logged."""
+        named = [user for user in users if user in told]
+        hold(not named, "I12", f"{len(named)} users are named in the log")
+
     def repeats(self, server: Server, allowed: int) -> None:
         """I9: no file twice without need."""
         twice = len(server.arrived) - len({one.name for one in server.arrived})

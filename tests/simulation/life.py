@@ -1,8 +1,8 @@
 """One process of the bridge, its parts wired as the product wires them, and its turns on the agenda."""
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bridge.clock import MINUTE, SECOND
@@ -43,13 +43,18 @@ class Life(SilentIngest):
         self._disk = PowerDisk(world.platter, self.process, world.judge.synced)
         self._disk.fault = world.disk_fault
         self._consumers: list[Consumer] = []
+        self._turns: Iterator[None] = iter(())
         self._pause = 0
         self._working = 0
+        self._busy: set[str] = set()
+        """Threads that are in a turn now: one nested in another's waiting must not begin it again."""
+        self.held: Opened | None = None
+        """Once it is open."""
 
     def start(self) -> None:
         """Open the spool, and begin."""
         held = self._stack.enter_context(opened(self.world.config, self._outside(), self.stop, adopt=False))
-        self.held: Opened = held
+        self.held = held
         self._housekeeping = Housekeeping(
             config=self.world.config,
             spool=held.spool,
@@ -81,24 +86,22 @@ class Life(SilentIngest):
     def end(self) -> None:
         """The process is gone: the kernel gives back its locks and descriptors."""
         self.process.dead = True
-        for what in (
-            (self._turns.close, self._stack.close) if hasattr(self, "_turns") else (self._stack.close,)
-        ):
-            try:
-                what()
-            except Died:
-                continue
+        for let_go in (getattr(self._turns, "close", None), self._stack.close):
+            with suppress(Died):
+                if let_go:
+                    let_go()
         for consumer in self._consumers:
             consumer.vanish(heard=self.world.rng.random() < 0.5)
 
     def wake(self) -> None:
-        """There is something to read."""
-        self._pause = 0
+        """There is something to read, or to see."""
+        if self._pause > SECOND:
+            self._pause = 0
+            self._soon(self._ingest, once=True)
 
     def sealed(self, run_number: int, memberships: int) -> None:  # noqa: ARG002  # the port's
-        """Deliverers look again."""
-        for name in ACCOUNTS:
-            self._soon(self._deliver, name, once=True)
+        """There is something to deliver."""
+        self.look()
 
     def look(self) -> None:
         """Deliverers look again, as they do every few seconds."""
@@ -134,7 +137,7 @@ class Life(SilentIngest):
             drain=lambda: False,
         )
 
-    # Turns: each notes the next one when it is over, so none is begun twice.
+    # Turns: each notes the next one when it is over; one more, out of turn, is `once`.
 
     def _soon(self, turn: Callable, *arguments: object, after: int = 0, **more: object) -> None:
         def guarded() -> None:
@@ -143,12 +146,25 @@ class Life(SilentIngest):
 
         self.world.agenda.after(after, guarded)
 
-    def _ingest(self) -> None:
-        if next(self._turns, self) is self:
+    @contextmanager
+    def _alone(self, thread: str) -> Iterator[bool]:
+        """Whether the thread is free for a turn; it is not, until the block ends."""
+        free = thread not in self._busy
+        self._busy.add(thread)
+        try:
+            yield free
+        finally:
+            if free:
+                self._busy.discard(thread)
+
+    def _ingest(self, *, once: bool = False) -> None:
+        with self._alone("ingest") as free:
+            ended = free and next(self._turns, self) is self
+        if ended and not once:
             self._over()
-            return
-        self._pause = min(max(SECOND // 4, 2 * self._pause), IDLE)
-        self._soon(self._ingest, after=self._pause)
+        elif not once:
+            self._pause = min(max(SECOND // 4, 2 * self._pause), IDLE)
+            self._soon(self._ingest, after=self._pause)
 
     def _keep(self) -> None:
         if self.stop.is_set():
@@ -158,21 +174,14 @@ class Life(SilentIngest):
         self._soon(self._keep, after=5 * MINUTE if "crowded" in self.world.plan.weathers else UNHURRIED)
 
     def _deliver(self, name: str, *, once: bool = False) -> None:
-        if name in self.world.busy:
-            if not once:
-                self._soon(self._deliver, name, after=LOOK)
-            return
-        if self.stop.is_set():
+        if self.stop.is_set() and name not in self._busy:
             if not once:
                 self._over()
             return
-        self.world.busy.add(name)
-        try:
-            pause = self._deliverers[name].step() or 0
-        finally:
-            self.world.busy.discard(name)
+        with self._alone(name) as free:
+            pause = (self._deliverers[name].step() or 0) if free else LOOK
         if not once:
-            self._soon(self._deliver, name, after=UNHURRIED if pause == LOOK else pause)
+            self._soon(self._deliver, name, after=UNHURRIED if free and pause == LOOK else pause)
         elif not pause:
             self._soon(self._deliver, name, once=True)
 

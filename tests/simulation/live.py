@@ -45,6 +45,7 @@ def live(seed: int) -> Verdict:
         world = World(plan=plan, directory=Path(directory))
         try:
             world.run()
+            world.judge.silent(str(logs), {event["user_id"] for event in world.accepted})
         except Exception as failure:  # noqa: BLE001  # whatever it is, the seed has found it
             fault = f"{type(failure).__name__}: {failure}"
             details = traceback.format_exc() + "\n".join(map(str, logs[-40:]))

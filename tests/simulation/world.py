@@ -65,7 +65,6 @@ class World:
         self.config = configuration(plan, self.directory / "spool")
         self.life: Life | None = None
         self._depth = 0
-        self.busy: set[str] = set()
         self.faults: dict[str, list] = {}
         """What is to fail next, by port: taken from the front."""
         self.server_is_down = False
@@ -122,7 +121,6 @@ class World:
     def _restart(self, life: Life, after: int) -> None:
         life.end()
         self.life = None
-        self.busy.clear()
         if self.faults.pop("power", None):
             self.note("power cut")
             self.platter.cut(self.rng, self._files)
@@ -185,7 +183,7 @@ class World:
     def _drained(self) -> bool:
         if self.life is None or self.agenda.now < self.plan.end or self._depth:
             return False
-        held = getattr(self.life, "held", None)
+        held = self.life.held
         if held is None or any(held.ledger.unfinished(name) for name in ACCOUNTS):
             return False
         return self._taken(held) and not self._waits(held)
@@ -208,6 +206,7 @@ class World:
     def _be_judged(self) -> None:
         life = self.life
         assert life is not None
+        assert life.held is not None
         ledger = life.held.ledger
         files = [file for name in ACCOUNTS for file in ledger.files(name, 10_000)]
         uploaded = {file.name for file in files if file.state is FileState.UPLOADED}
