@@ -34,7 +34,9 @@ class LaterCalls:
         return result
 
     def wait(self, result: Future[T], timeout: int | None = None) -> bool:
-        """Time passes until it is made."""
+        """Time passes until it is made; the dead do not wait."""
+        if self._process.dead:
+            return False
         due, _ = self._under_way.get(result, (self._agenda.now, None))
         left = max(0, due - self._agenda.now)
         self._agenda.sleep(left if timeout is None else min(left, timeout), result.done)

@@ -119,8 +119,8 @@ class World:
         self._restart(life, 20 * SECOND)
 
     def _restart(self, life: Life, after: int) -> None:
-        life.end()
         self.life = None
+        life.end()
         if self.faults.pop("power", None):
             self.note("power cut")
             self.platter.cut(self.rng, self._files)
