@@ -14,6 +14,9 @@ from tests.simulation.disk import Platter
 from tests.simulation.plan import TOPICS, Plan
 from tests.simulation.server import Arrived, Server
 
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
 
 class BrokenError(AssertionError):
     """An invariant does not hold."""
@@ -34,9 +37,12 @@ class Judge:
         self._durable: dict[Partition, int] = {}
         self._hashes: dict[str, str] = {}
         self._seen: set[tuple[int, str]] = set()
+        self._letters: set[Place] = set()
+        self.bad: set[Place] = set()
+        """What was produced and is no event."""
 
     def synced(self, folder: Path) -> None:
-        """A folder was synced: what its runs hold is durable now."""
+        """A folder was synced: what its runs hold is durable now, and was refused durably before."""
         if folder.name != "runs":
             return
         for path in folder.iterdir():
@@ -47,6 +53,18 @@ class Judge:
             for position in Run(path).footer.positions:
                 at = Partition(position.topic, position.partition)
                 self._durable[at] = max(self._durable.get(at, 0), position.next_offset)
+        self._refused_before(folder.parent / "dead-letters")
+
+    def _refused_before(self, folder: Path) -> None:
+        """I1: of what durable runs cover, what was no event lies durably among the dead letters."""
+        due = {one for one in self.bad if one[2] < self._durable.get(Partition(*one[:2]), 0)} - self._letters
+        if not due:
+            return
+        for path in folder.iterdir():
+            if self._platter.lasts(path):
+                self._letters |= _places(path)
+        lost = due - self._letters
+        hold(not lost, "I1", f"covered by a run, and not among the dead letters: {sorted(lost)[:3]}")
 
     def committed(self, offsets: Mapping[Partition, tuple[int, str]]) -> None:
         """I2: what is committed is durable before."""
@@ -96,16 +114,10 @@ class Judge:
             differences = [f"{one} is not to be there" for one in sorted(extra, key=repr)[:3]]
         hold(not differences, "I1", "; ".join(differences))
 
-    def refused(self, folder: Path, places: set[tuple[str, int, int]]) -> None:
-        """I1: what was no event is in the dead letters with a reason, and nothing else is."""
-        letters = [
-            json.loads(line)
-            for path in sorted(folder.iterdir())
-            for line in gzip.decompress(path.read_bytes()).splitlines()
-        ]
-        found = {(one["topic"], one["partition"], one["offset"]) for one in letters}
-        hold(found == places, "I1", f"dead letters differ: {sorted(found ^ places)[:3]}")
-        hold(all(one["reason"] for one in letters), "I1", "a dead letter without a reason")
+    def refused(self, folder: Path) -> None:
+        """I1: what was no event is in the dead letters, and nothing else is."""
+        found = set[Place]().union(*map(_places, folder.iterdir()))
+        hold(found == self.bad, "I1", f"dead letters differ: {sorted(found ^ self.bad)[:3]}")
 
     def tidy(self, spool: Path) -> None:
         """I10: nothing is left behind in the making."""
@@ -127,6 +139,13 @@ class Judge:
         """I9: no file twice without need."""
         twice = len(server.arrived) - len({one.name for one in server.arrived})
         hold(twice <= allowed, "I9", f"{twice} files twice, with {allowed} reasons")
+
+
+def _places(path: Path) -> set[Place]:
+    """Where the letters of a file were read; each has a reason."""
+    letters = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    hold(all(one["reason"] for one in letters), "I1", f"a letter without a reason in {path.name}")
+    return {(one["topic"], one["partition"], one["offset"]) for one in letters}
 
 
 def _memberships(state: oracle.State) -> set:

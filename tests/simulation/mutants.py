@@ -75,12 +75,6 @@ MUTANTS = (
         "                    run = self._publish(writer, number)\n",
     ),
     Mutant(
-        "orphaned dead letters are not removed at a start",
-        "service/wiring.py",
-        "        folder.remove_above(newest)\n",
-        "        folder.remove_above(newest + 1_000_000)\n",
-    ),
-    Mutant(
         "partitions are taken over where the group stands, whatever the spool holds",
         "ingest/resume.py",
         "    if taken is None or taken.run <= mark.run or taken.next_offset <= commit.offset:\n",

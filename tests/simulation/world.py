@@ -72,7 +72,6 @@ class World:
         self.reasons = 0
         """How many times a file may come twice."""
         self.accepted: list[dict] = []
-        self.bad: set[tuple[str, int, int]] = set()
 
     def run(self) -> None:
         """Live through the plan, heal, drain, and be judged."""
@@ -174,7 +173,7 @@ class World:
         if one.event is not None:
             self.accepted.append(one.event | {"topic": at.topic, "partition": at.number, "offset": offset})
         elif one.value is not None:
-            self.bad.add((*at, offset))
+            self.judge.bad.add((*at, offset))
 
     def _arrived(self, file: Arrived) -> None:
         self.note("arrived", account=file.account, name=file.name, sha256=file.sha256[:12])
@@ -215,6 +214,6 @@ class World:
         life.end()
         self.judge.quotas(self.server)
         self.judge.delivered(self.server, self.accepted, exact=not horizons)
-        self.judge.refused(self.directory / "spool" / "dead-letters", self.bad)
+        self.judge.refused(self.directory / "spool" / "dead-letters")
         self.judge.tidy(self.directory / "spool")
         self.judge.repeats(self.server, self.reasons)
