@@ -1,4 +1,4 @@
-"""From a seed to a verdict."""
+"""From a plan to a verdict."""
 
 import os
 import random
@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from bridge.clock import DAY
-from tests.simulation.plan import draw
+from tests.simulation.plan import Plan, draw, small
 from tests.simulation.world import World
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -20,7 +20,8 @@ SHARED_MEMORY = Path("/dev/shm")
 class Verdict:
     """What became of a world."""
 
-    seed: int
+    name: str
+    """Which one it was."""
     fault: str | None
     """The invariant that did not hold, or what went wrong otherwise; None: all is well."""
     details: str
@@ -35,22 +36,31 @@ class Verdict:
     """Processes of the bridge."""
 
 
-def live(seed: int) -> Verdict:
-    """The world of this seed, to its end."""
-    plan = draw(seed)
-    random.seed(seed)  # the pauses after failures have jitter
+def of_seed(seed: int) -> Verdict:
+    """The world of this seed."""
+    return live(f"seed {seed}", draw(seed))
+
+
+def of_step(step: int) -> Verdict:
+    """A small world in which the power is cut before this step of the bridge's (the first is 0)."""
+    return live(f"step {step}", small(), first_death=step)
+
+
+def live(name: str, plan: Plan, first_death: int | None = None) -> Verdict:
+    """A world, to its end."""
+    random.seed(plan.seed)  # the pauses after failures have jitter
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     fault, details = None, ""
     with tempfile.TemporaryDirectory(dir=memory) as directory, structlog.testing.capture_logs() as logs:
-        world = World(plan=plan, directory=Path(directory))
+        world = World(plan=plan, directory=Path(directory), first_death=first_death)
         try:
             world.run()
             world.judge.silent(str(logs), {event["user_id"] for event in world.accepted})
-        except Exception as failure:  # noqa: BLE001  # whatever it is, the seed has found it
+        except Exception as failure:  # noqa: BLE001  # whatever it is, this world has found it
             fault = f"{type(failure).__name__}: {failure}"
             details = traceback.format_exc() + "\n".join(map(str, logs[-40:]))
     return Verdict(
-        seed=seed,
+        name=name,
         fault=fault,
         details=details,
         trace=world.trace,

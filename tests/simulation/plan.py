@@ -82,6 +82,32 @@ class Plan:
     incidents: tuple[Incident, ...]
 
 
+def small() -> Plan:
+    """A world of few steps in which all happens that the bridge does, and nothing befalls it.
+
+    Late events, removals, refused ones, several files, a part and a whole, an hour that ends.
+    """
+    rng = Random(1)
+    start, end = MIDNIGHT + DAY - 90 * MINUTE, MIDNIGHT + DAY + HOUR
+    return Plan(
+        seed=1,
+        weathers=frozenset(),
+        start=start,
+        end=end,
+        partitions=2,
+        files_per_hour=2,
+        bytes_per_day=5 * GB,
+        max_file_bytes=400,
+        guard=30 * SECOND,
+        skew=5 * SECOND,
+        max_bytes=20 * GB,
+        window_age=60 * SECOND,
+        roll_age=15 * MINUTE,
+        produced=tuple(_produced(rng, start, end, 2)[:40]),
+        incidents=(),
+    )
+
+
 INCIDENTS = {
     "crashes": ("kill", "kill", "cut_power"),
     "broker": ("broker_down", "commit_trouble", "commit_trouble"),

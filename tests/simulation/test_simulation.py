@@ -36,6 +36,14 @@ def test_whatever_befalls_the_bridge_the_oracle_holds():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.failure(1, 2, 3, 4, 6, 50)
+def test_the_power_may_be_cut_before_any_step():
+    """Of a small world in which all happens that the bridge does: here every 12th; `--steps 1` is all."""
+    done = simulate("--steps", "12")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_seed_is_the_same_world_every_time():
     """To the byte: names, hashes and times of all that arrives, and every incident."""
     traces = [

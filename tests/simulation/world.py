@@ -32,6 +32,8 @@ class World:
 
     plan: Plan
     directory: Path
+    first_death: int | None = None
+    """The first process dies before its next step once it has taken so many, and the power is cut."""
     trace: list[str] = field(default_factory=list)
     """What happened, in order; the same for the same seed."""
 
@@ -130,6 +132,9 @@ class World:
             return
         self.note("start")
         self.life = Life(self)
+        if self.first_death is not None:
+            self.life.process.die("", self.first_death)
+            self.faults["power"], self.first_death = [True], None
         self.live(self.life, self.life.start)
 
     def _files(self) -> list[Path]:
