@@ -25,7 +25,7 @@ PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "4",
@@ -53,17 +53,22 @@ def missing() -> str | None:
 
 
 class Kafka:
-    """A running broker: `bootstrap` is its address, `directory` holds its data and broker.log."""
+    """A running broker: `bootstrap` is its address, `directory` holds its data and broker.log.
+
+    Clients that come by `hidden_port` are told to go to `proxied_port`: there a test may put a proxy to it.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.port = free_port()
-        controller = free_port()
+        self.hidden_port, self.proxied_port, controller = free_port(), free_port(), free_port()
+        own = f"PLAINTEXT://127.0.0.1:{self.port}"
+        hidden = f"PROXIED://127.0.0.1:{self.hidden_port}"
         lines = PROPERTIES | {
             "log.dirs": str(directory / "data"),
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"{own},{hidden},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"{own},PROXIED://127.0.0.1:{self.proxied_port}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
