@@ -80,6 +80,7 @@ def test_it_leaves_no_trace(bridge, kafka, sshd, topic, tmp_path):
     assert sorted(users(delivered)) == list(range(40))
 
 
+@pytest.mark.failure(29)
 def test_a_topic_that_ends_with_an_aborted_transaction(bridge, kafka, topic, tmp_path):
     """Only committed events are in it, and it does not wait for an offset that no reader ever sees."""
     kafka.produce(topic, [(0, None, value(1))])

@@ -156,6 +156,7 @@ def test_known_hosts(sshd: OpenSsh, tmp_path: Path, local: Path, *, hashed: bool
     remote_of(sshd, host_key=None, known_hosts_file=known_hosts).upload(local, NAME, lambda _: None)
 
 
+@pytest.mark.failure(40)
 @pytest.mark.parametrize(
     "line",
     ["", "elsewhere {key}", "[127.0.0.1]:1 {key}", "{name} {rsa}\n@revoked {name} {key}\n@revoked * {rsa}"],

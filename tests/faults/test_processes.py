@@ -13,7 +13,7 @@ from tests.parts import events as made
 from tests.parts.bridging import end
 from tests.parts.events import Load
 from tests.parts.proxy import Proxy
-from tests.parts.waiting import free_port, until
+from tests.parts.waiting import free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
 

@@ -194,6 +194,7 @@ def test_the_password_is_read_anew_after_a_refused_log_in(server, asked, tmp_pat
         assert server.requests[-1] == ("/schemas/ids/7", f"Basic {expected}")
 
 
+@pytest.mark.failure(32)
 def test_decoding_waits_for_the_registry(registry, asked):
     """While the registry is down nothing is decided; once it is up, the same values are read."""
     registry.schemas[7] = SCHEMA

@@ -103,6 +103,7 @@ def test_nothing_is_taken_twice(kafka, setting, topic):
     assert len(done.spool.runs()) == 2
 
 
+@pytest.mark.failure(27)
 def test_topic_made_anew(kafka, setting, topic):
     """A topic made anew under its name is another topic: it is taken from its first event on."""
     kafka.produce(topic, events(100))
@@ -137,6 +138,7 @@ def test_reset_without_events(kafka, setting, topic):
         assert spool.id in metadata
 
 
+@pytest.mark.failure(26)
 def test_expired_offsets(kafka, setting, topic):
     """Where the group's offsets have expired, the spool knows where to go on."""
     kafka.produce(topic, events(100))
@@ -146,6 +148,7 @@ def test_expired_offsets(kafka, setting, topic):
     assert places(collect(setting).spool) == places_of(140)
 
 
+@pytest.mark.failure(25)
 def test_retention_has_passed(kafka, setting, topic):
     """Offsets that are gone stop the start with the gap; --adopt goes on behind it, for good."""
     kafka.produce(topic, events(100))
@@ -162,6 +165,7 @@ def test_retention_has_passed(kafka, setting, topic):
     assert len(rows(collect(setting).spool)) == 180
 
 
+@pytest.mark.failure(15)
 def test_another_spool(kafka, setting, topic, tmp_path):
     """Offsets of another spool stop the start in one line that names both ways out; --adopt goes on there."""
     kafka.produce(topic, events(40))
@@ -189,6 +193,7 @@ def test_missing_topic_is_waited_for(kafka, setting, topic):
         collecting.stop()
 
 
+@pytest.mark.failure(28)
 def test_partitions_grow(kafka, setting, topic):
     """Events of partitions that were added later are taken from the first one on."""
     admin = kafka.admin()
@@ -205,6 +210,7 @@ def test_partitions_grow(kafka, setting, topic):
         collecting.stop()
 
 
+@pytest.mark.failure(29)
 def test_aborted_transactions(kafka, setting, topic):
     """Events of aborted transactions are not taken; the gaps they leave do not hide the end."""
     producer = Producer(
@@ -222,6 +228,7 @@ def test_aborted_transactions(kafka, setting, topic):
     assert len(collect(setting).spool.runs()) == 1
 
 
+@pytest.mark.failure(20)
 def test_a_member_joins(kafka, setting, topic, tmp_path):
     """Partitions that go to another member are sealed and committed before: it goes on right behind us."""
     setting.max_age = 3_600_000
@@ -253,6 +260,7 @@ def test_a_member_joins(kafka, setting, topic, tmp_path):
     assert len(places(second.spool)) == 200
 
 
+@pytest.mark.failure(19)
 def test_cloned_spool(kafka, setting, topic):
     """Two processes with one identity: the older one ends with a line that says so; nothing is lost."""
     kafka.produce(topic, events(40))
@@ -266,6 +274,7 @@ def test_cloned_spool(kafka, setting, topic):
             second.stop()
 
 
+@pytest.mark.failure(17)
 def test_broker_down(kafka, setting, topic):
     """A broker that is not there is waited for, at the start and later; nothing is lost or taken twice."""
     kafka.produce(topic, events(40))
@@ -285,6 +294,7 @@ def test_broker_down(kafka, setting, topic):
     assert places(collecting.spool) == places_of(80)
 
 
+@pytest.mark.failure(17, 58)
 def test_stop_without_broker(kafka, setting, topic):
     """Stopped while no broker answers it seals and ends within 25 s; the run holds what is not committed."""
     setting.max_age = 3_600_000

@@ -249,6 +249,7 @@ def test_close_waits_for_the_seal_under_way(sealer):
     assert sealer.topic.commits == []
 
 
+@pytest.mark.failure(23)
 def test_partitions_lost_under_way_are_sealed_and_not_committed(sealer):
     """Their events are in the runs, the others' offsets are committed; a partition that returns is too."""
     sealer.disk.hold()
@@ -291,6 +292,7 @@ def test_a_seal_is_slow_after_a_minute(sealer):
     assert not sealer.sealing.blocked
 
 
+@pytest.mark.failure(9)
 @pytest.mark.parametrize("refuser", ["disk", "dead letters"])
 def test_a_window_that_is_refused_keeps_its_place(tmp_path, refuser):
     """Nothing overtakes it; it is tried again when the pause is over, and until then nothing more is read."""
@@ -315,6 +317,7 @@ def test_a_window_that_is_refused_keeps_its_place(tmp_path, refuser):
     assert not sealer.sealing.blocked
 
 
+@pytest.mark.failure(9, 58)
 def test_the_end_does_not_wait_for_room(tmp_path):
     """On a full disk the end comes at once; what is left is not committed."""
     sealer = Sealer(tmp_path, FailingDisk(at=10**9, number=errno.ENOSPC, only="write"))
@@ -326,6 +329,7 @@ def test_the_end_does_not_wait_for_room(tmp_path):
     assert sealer.topic.commits == []
 
 
+@pytest.mark.failure(8)
 @pytest.mark.parametrize("way", ["advance", "finish"])
 def test_a_failed_disk_is_raised(tmp_path, way):
     """In the caller's thread; nothing is committed."""
@@ -453,6 +457,7 @@ def test_a_slow_disk_keeps_the_group_and_loses_the_health(tmp_path):
     assert next_offsets(reading.topic.commits) == dict.fromkeys(range(4), 200)
 
 
+@pytest.mark.failure(58)
 def test_stopped_while_a_window_is_sealed(tmp_path):
     """That window and the one begun since are sealed and committed."""
     with Reading(tmp_path, max_bytes=400 * ROW) as reading:
@@ -463,6 +468,7 @@ def test_stopped_while_a_window_is_sealed(tmp_path):
     assert next_offsets(reading.topic.commits) == dict.fromkeys(range(4), 60)
 
 
+@pytest.mark.failure(20, 23)
 @pytest.mark.parametrize(("way", "first"), [("lost", 1), ("revoked", 0)])
 def test_a_partition_goes_while_its_window_is_sealed(tmp_path, way, first):
     """Before it is gone all that was read is sealed; it is committed if it was surely ours up to then."""

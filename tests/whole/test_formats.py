@@ -131,7 +131,7 @@ def of_partners():
     return events[:30_000] + many + events[30_000:]
 
 
-@pytest.mark.failure(36)
+@pytest.mark.failure(32, 36)
 def test_a_partners_users_and_codes_while_the_registry_is_down(kafka, sshd, registry, tmp_path):
     """Everything at once that can be different, and the registry is away for longer than a member may be.
 

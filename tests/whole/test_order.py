@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
 LOAD = Load(events=100_000, users=10_000, clients=(None, "Acme", "Globex"), remove_alls=0.1)
 
 
+@pytest.mark.failure(31)
 def test_the_newer_half_is_delivered_first(kafka, sshd, tmp_path):
     """Older events with remove-alls that come after undo nothing newer, and what they add still counts."""
     topic = "order.halves"

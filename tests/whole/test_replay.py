@@ -181,6 +181,7 @@ def test_events_after_the_replayed_time_decide_without_being_sent(kafka, sshd, t
     assert [user for users in state.values() for user in users] == [USER]
 
 
+@pytest.mark.failure(60)
 def test_a_replay_beside_a_running_bridge_goes_by_the_bridge(kafka, sshd, tmp_path):
     """The bridge delivers it, with the one ledger; the replay shows the files and ends with them."""
     topic = "replay.beside"
@@ -202,6 +203,7 @@ def test_a_replay_beside_a_running_bridge_goes_by_the_bridge(kafka, sshd, tmp_pa
     assert differences(sshd, placed) == []
 
 
+@pytest.mark.failure(60)
 def test_a_replay_that_delivers_gives_way_to_a_bridge_that_starts(kafka, sshd, tmp_path):
     """It holds the account while it waits for a slot; the bridge starts within its patience, and goes on."""
     topic = "replay.gives-way"
@@ -262,6 +264,7 @@ def kill_after(bridge, process, lines):
     assert end(process, signal.SIGKILL) == -signal.SIGKILL, "it was through before its time"
 
 
+@pytest.mark.failure(60)
 def test_killed_at_five_random_moments_it_goes_on_and_sends_nothing_twice(kafka, sshd, tmp_path):
     """Kills while it reads, seals, builds, uploads: the state is that without kills, each user came once."""
     topic = "replay.killed"

@@ -39,6 +39,7 @@ def test_200_000_random_events_fold_to_last_write_wins(kafka, sshd, tmp_path):
     assert delivered(sshd) == before
 
 
+@pytest.mark.failure(58)
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_in_the_middle_nothing_is_lost_or_undone(kafka, sshd, tmp_path, how):
     """After at least two files the process is ended, older events follow, and a restart makes all right."""
