@@ -131,7 +131,7 @@ def test_a_start_without_room(small, site):
 @pytest.mark.failure(9)
 def test_closing_a_file_fails(monkeypatch, library, site):
     """What was synced before is durable, whatever its close says: nothing is lost and nothing comes twice."""
-    disk = faulty(monkeypatch, library, call="close", path="/spool/tmp/", number=errno.ENOSPC)
+    disk = faulty(monkeypatch, library, call="close", path="/spool/runs/", number=errno.ENOSPC)
     with disk as trigger, site.running():
         site.bridge.wait_for("partitions_assigned")
         trigger.touch()
