@@ -28,6 +28,7 @@ from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
+from bridge.spool.locks import LockHeld
 from bridge.spool.openness import open_to_others
 
 log = structlog.get_logger()
@@ -73,7 +74,13 @@ class Service:
             if self._config.http.listen is not None:
                 paths = pages(self._health, self.metrics.text, self._outside.clock)
                 stack.enter_context(HttpServer(self._config.http.listen, paths))
-            held = stack.enter_context(opened(self._config, self._outside, stop, adopt=self._adopt))
+            try:
+                held = stack.enter_context(opened(self._config, self._outside, stop, adopt=self._adopt))
+            except LockHeld as other:
+                if not stop.is_set():
+                    raise
+                log.info("stopped", waited_for=str(other))  # nothing was begun: it is in order
+                return
             self._work(held, stop)
         self._threads.raise_first()
 
