@@ -114,6 +114,7 @@ def test_stopped_in_any_state(site, state):
         process.send_signal(signal.SIGTERM)
         assert process.wait(IN_ORDER) == 0, site.bridge.tail()
     site.config["window"]["max_age"] = "500ms"
+    site.write()
     site.drain()
     site.check()
 
