@@ -125,6 +125,10 @@ class Site:
         """All that was written is committed."""
         self.until(lambda: self.offsets() == ends(self.events), "the commits")
 
+    def until_consumed(self) -> None:
+        """The bridge, whose pages are on, has read exactly what was written."""
+        self.until(lambda: self.metric("events_consumed_total") == len(self.events), "the events")
+
     def until_arrived(self) -> None:
         """All that was written is on the server, as the oracle has it."""
         self.until(lambda: differences(self.sshd, self.events) == [], "the events on the server")

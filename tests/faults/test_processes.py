@@ -58,7 +58,7 @@ def with_an_open_window(site):
     site.config["window"]["max_age"] = "1h"
     site.config["http"]["listen"] = f"127.0.0.1:{free_port()}"
     with site.running() as process:
-        site.until(lambda: site.metric("events_consumed_total") == len(site.events), "the events")
+        site.until_consumed()
         yield process
 
 
@@ -88,7 +88,7 @@ def while_the_broker_is_frozen(site):
     site.config["window"]["max_age"] = "1h"
     site.config["http"]["listen"] = f"127.0.0.1:{free_port()}"
     with site.running() as process:
-        site.until(lambda: site.metric("events_consumed_total") == len(site.events), "the events")
+        site.until_consumed()
         site.kafka.pause()
         try:
             yield process
@@ -147,7 +147,7 @@ def test_a_second_signal(proxy, site):
         site.until(lambda: proxy.stalled, "the middle of an upload")
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
-        assert process.wait(3) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+        assert process.wait(5) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
     proxy.stall_after = None
     site.drain()
     site.check()
