@@ -24,6 +24,7 @@ from bridge.ingest.partition import Partition
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
 from bridge.ingest.source import Owner, SourceUnavailable
+from bridge.ingest.topic_watch import TopicWatch
 
 if TYPE_CHECKING:
     from bridge.ingest.client_settings import Settings
@@ -82,6 +83,7 @@ class KafkaSource:
         self._told: set[int] = set()
         self._failure: Exception | None = None
         self._commits = Commits(parts.clock)
+        self._topics = TopicWatch(parts.starts.ids, parts.clock, parts.calls)
         self._left = False
         self._consumer = _consumer(parts, on_error=self._on_error, on_commit=self._on_commit)
 
@@ -121,8 +123,8 @@ class KafkaSource:
         """Messages of assigned partitions, in order of offsets in each; waits up to `timeout` ms for them.
 
         Raises:
-            BridgeError: The run cannot go on: a start was refused, offsets are gone, the identity is used
-                twice, Kafka refuses us, or the owner failed in a callback.
+            BridgeError: The run cannot go on: a start was refused, offsets are gone, a topic was made anew,
+                the identity is used twice, Kafka refuses us, or the owner failed in a callback.
         """
         before = self._assigned
         try:
@@ -139,6 +141,7 @@ class KafkaSource:
         if self._commits.due:
             self._send_commits()
         self._tell_missing()
+        self._topics.look({at.topic: self._identity.topic_ids[at.topic] for at in self._assigned})
         return batch
 
     def pause(self, streams: frozenset[str]) -> None:

@@ -18,7 +18,10 @@ import msgspec
 from bridge.audience.audience import Audience
 
 MAGIC = b"S2SRUN1\n"
-"""First and last 8 bytes of a run."""
+"""First and last 8 bytes of a run; the number is the format's."""
+
+KIND = MAGIC[:6]
+"""What a run of any format begins with."""
 
 TRAILER = struct.Struct("<IQ8s")
 """crc32 of the footer, its length, MAGIC."""

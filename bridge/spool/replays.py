@@ -283,5 +283,6 @@ def _read(path: Path) -> ReplayRecord | None:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise BridgeError(
-            f"{path} cannot be read: bring it back from a copy, or remove its folder and replay again"
+            f"{path} cannot be read: if a newer s2s-bridge wrote it, run that version; else bring it back "
+            f"from a copy, or remove its folder and replay again"
         ) from error

@@ -18,7 +18,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.audience.rows import first_at, sealed_schema
 from bridge.errors import BridgeError
-from bridge.spool.footer import MAGIC, TRAILER, AudienceStatistics, Block, Footer, Position, PositionKey
+from bridge.spool.footer import KIND, MAGIC, TRAILER, AudienceStatistics, Block, Footer, Position, PositionKey
 
 __all__ = [
     "AudienceStatistics",
@@ -171,10 +171,15 @@ class Run:
 
     def _read_footer(self, status: os.stat_result) -> Footer:
         trailer_at = status.st_size - TRAILER.size
-        if trailer_at < len(MAGIC) or self._pread(len(MAGIC), 0) != MAGIC:
+        begins = self._pread(len(MAGIC), 0)
+        if trailer_at < len(MAGIC) or not begins.startswith(KIND):
             raise self._unreadable(status, "it is no run, or cut short")
         checksum, length, magic = TRAILER.unpack(self._pread(TRAILER.size, trailer_at))
-        if magic != MAGIC or length > trailer_at - len(MAGIC):
+        if begins == magic != MAGIC:
+            raise BridgeError(
+                f"run {self.path}: another s2s-bridge wrote it; run that version or a later one"
+            )
+        if begins != MAGIC or magic != MAGIC or length > trailer_at - len(MAGIC):
             raise self._unreadable(status, "its end is missing")
         text = self._pread(length, trailer_at - length)
         if crc32(text) != checksum:

@@ -72,8 +72,8 @@ def newer_replay(spool):
 NEWER = {
     "spool": (newer_spool, "use the version that made it"),
     "ledger": (newer_ledger, "run that version or a later one"),
-    "run": (newer_run, "is damaged"),
-    "replay": (newer_replay, "replay.json cannot be read"),
+    "run": (newer_run, "run that version or a later one"),
+    "replay": (newer_replay, "if a newer s2s-bridge wrote it, run that version"),
 }
 
 

@@ -1,0 +1,62 @@
+"""Sees to it that a topic is still the one that was assigned (design.md, invariant 3).
+
+Kafka tells a consumer that its topic is gone only while it asks for messages. One that slept, or was
+disconnected, while a topic was made anew, would go on in the new one at the old one's offset.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+
+from confluent_kafka import KafkaException
+
+from bridge.clock import SECOND, Clock
+from bridge.errors import BridgeError
+from bridge.ingest.calls import Calls
+from bridge.ingest.cluster import TopicIds
+
+LOOK = 10 * SECOND
+"""How often it asks, ms."""
+
+
+class TopicWatch:
+    """Asks who the topics are, now and then, and waits for no answer."""
+
+    def __init__(self, ids: TopicIds, clock: Clock, calls: Calls) -> None:
+        self._ids = ids
+        self._clock = clock
+        self._calls = calls
+        self._due = 0
+        self._asked: tuple[Mapping[str, str], Future[dict[str, str]]] | None = None
+
+    def look(self, known: Mapping[str, str]) -> None:
+        """Ask, or look for the answer, where it is time.
+
+        Args:
+            known: The ids of the topics that are assigned, by their names.
+
+        Raises:
+            BridgeError: A topic is another one than it was.
+        """
+        if self._asked is not None:
+            before, answer = self._asked
+            if answer.done():
+                self._asked = None
+                self._compare(before, known, answer)
+        elif known and self._clock.now() >= self._due:
+            self._due = self._clock.now() + LOOK
+            self._asked = known, self._calls.begin("topics", partial(self._ids.topic_ids, sorted(known)))
+
+    @staticmethod
+    def _compare(before: Mapping[str, str], known: Mapping[str, str], answer: Future[dict[str, str]]) -> None:
+        """An answer that is older than the present assignment says nothing, nor does one that failed."""
+        try:
+            found = answer.result()
+        except KafkaException:
+            return
+        for name, topic_id in found.items():
+            if before[name] == known.get(name, topic_id) != topic_id:
+                raise BridgeError(
+                    f"topic {name}: it was made anew while it was read: start again, then the new one is "
+                    f"read from its beginning"
+                )
