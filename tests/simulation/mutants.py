@@ -75,12 +75,6 @@ MUTANTS = (
         "                    run = self._publish(writer, number)\n",
     ),
     Mutant(
-        "partitions are taken over where the group stands, whatever the spool holds",
-        "ingest/resume.py",
-        "    if taken is None or taken.run <= mark.run or taken.next_offset <= commit.offset:\n",
-        "    if taken is None or taken.run > mark.run or taken.next_offset <= commit.offset:\n",
-    ),
-    Mutant(
         "a topic's partition without a commit is taken at its end",
         "ingest/resume.py",
         "    if case.commit is None and case.low == 0:\n        return Start(0)\n",
@@ -141,13 +135,6 @@ MUTANTS = (
         "                (now, Outcome.GIVEN_BACK, account),\n",
     ),
     Mutant(
-        "an upload counts in the hour of its end alone",
-        "deliver/quota.py",
-        "        reach = max(guard, effective_guard(settings, attempt.skew))\n",
-        "        reach = max(guard, effective_guard(settings, attempt.skew))\n"
-        "        attempt = replace(attempt, started_at=attempt.ended_at or now)\n",
-    ),
-    Mutant(
         "uploads start right at a reset",
         "deliver/quota.py",
         "    return settings.guard + min(abs(skew), WIDEST)\n",
@@ -160,17 +147,25 @@ MUTANTS = (
         "        set_by = 0\n",
     ),
     Mutant(
-        "an audience counts as delivered when its file is built",
-        "deliver/deliverer.py",
-        "        self._parts.ledger.add_file(self._record(decision.audience, built, built.name, progress))\n",
-        "        self._parts.ledger.add_file(self._record(decision.audience, built, built.name, progress))\n"
-        "        self._parts.ledger.skip(decision.audience, progress)\n",
+        "a start goes on one offset behind what the spool holds",
+        "ingest/resume.py",
+        '        taken.next_offset, f"run {taken.run} was sealed',
+        '        taken.next_offset + 1, f"run {taken.run} was sealed',
     ),
     Mutant(
-        "a name is not written down when it is given",
-        "deliver/ledger.py",
-        '            connection.execute("INSERT OR REPLACE INTO series VALUES (?, ?)", (series, stamp))\n',
-        "",
+        "an upload that failed half way counts as done",
+        "deliver/uploading.py",
+        "        if failure.quota:\n",
+        "        if outcome is Outcome.SPENT:\n"
+        "            self._ledger.found_uploaded(file.name, now)\n"
+        "        if failure.quota:\n",
+    ),
+    Mutant(
+        "an upload counts in the hour of its start alone",
+        "deliver/quota.py",
+        "        reach = max(guard, effective_guard(settings, attempt.skew))\n",
+        "        reach = max(guard, effective_guard(settings, attempt.skew))\n"
+        "        attempt = replace(attempt, ended_at=attempt.started_at)\n",
     ),
     Mutant(
         "a part of a delivery counts as the whole",

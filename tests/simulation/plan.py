@@ -129,6 +129,7 @@ def draw(seed: int) -> Plan:
     start = MIDNIGHT + rng.randrange(DAY)
     end = start + rng.choice([2, 12, 30, 72, 200]) * HOUR
     partitions = rng.choice([1, 2, 3])
+    produced = _produced(rng, start, end, partitions)
     return Plan(
         seed=seed,
         weathers=weathers,
@@ -137,14 +138,14 @@ def draw(seed: int) -> Plan:
         partitions=partitions,
         files_per_hour=rng.choice([1, 2, 3, 6, 20]),
         bytes_per_day=rng.choice([6_000, 12_000, 40_000, 5 * GB]),
-        max_file_bytes=rng.choice([1_500, 3_000, 4 * GB, 4 * GB]),
+        max_file_bytes=rng.choice([600, 600, 3_000, 4 * GB, 4 * GB]),
         guard=rng.choice([5 * SECOND, 30 * SECOND, 30 * SECOND, 2 * MINUTE]),
         skew=rng.choice([0, 0, 10 * SECOND, -10 * SECOND, 200 * SECOND, -200 * SECOND]),
         max_bytes=200_000 if "crowded" in weathers else 20 * GB,
         window_age=rng.choice([1 * SECOND, 60 * SECOND, 10 * MINUTE]),
         roll_age=rng.choice([1 * MINUTE, 15 * MINUTE, 2 * HOUR]),
-        produced=tuple(_produced(rng, start, end, partitions)),
-        incidents=tuple(_incidents(rng, weathers, start, end)),
+        produced=tuple(produced),
+        incidents=tuple(_incidents(rng, weathers, produced)),
     )
 
 
@@ -160,7 +161,7 @@ def _produced(rng: Random, start: int, end: int, partitions: int) -> list[Produc
         span=DAY,
     )
     events = made.make(load, rng.getrandbits(32))
-    moments = sorted(rng.randrange(start, end) for _ in range(rng.choice([3, 10, 25])))
+    moments = [rng.randrange(start, end) for _ in range(rng.choice([3, 10, 25, 60]))]
     found = []
     for event in events:
         at = rng.choice(moments)
@@ -175,11 +176,16 @@ def _produced(rng: Random, start: int, end: int, partitions: int) -> list[Produc
     return sorted(found, key=lambda one: one.at)
 
 
-def _incidents(rng: Random, weathers: frozenset[str], start: int, end: int) -> list[Incident]:
+def _incidents(rng: Random, weathers: frozenset[str], produced: list[Produced]) -> list[Incident]:
+    """Most befall the bridge soon after events have come; clocks are set about when an hour ends."""
     kinds = sorted(kind for weather in weathers for kind in INCIDENTS[weather])
     number = rng.choice([1, 4, 12]) * len(weathers) if kinds else 0
-    found = [
-        Incident(at=rng.randrange(start, end), kind=rng.choice(kinds), number=rng.getrandbits(32))
-        for _ in range(number)
-    ]
+    found = []
+    for _ in range(number):
+        kind, at = rng.choice(kinds), rng.choice(produced).at
+        if kind == "clock_jumps":
+            at = at // HOUR * HOUR + HOUR - rng.randrange(8 * MINUTE)
+        else:
+            at += rng.choice([1, SECOND, 20 * SECOND, MINUTE, 10 * MINUTE, HOUR])
+        found.append(Incident(at=at, kind=kind, number=rng.getrandbits(32)))
     return sorted(found, key=lambda one: one.at)

@@ -160,7 +160,7 @@ class SimulatedRemote:
 
     def _send(self, mark: Opened, trouble: Trouble | None, progress: Progress) -> None:
         server, fatal = self._server, self._server.rng.randrange(TENTHS)
-        pause = server.rng.choice([10, 10, 1_000, 20_000])
+        pause = server.rng.choice([10, 10, 1_000, 20_000, 100_000])
         for tenth in range(TENTHS):
             server.agenda.sleep(pause)
             mark.until = server.now
