@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import structlog
@@ -32,13 +33,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 @pytest.fixture
 def sshd() -> Iterator[OpenSsh]:
     """A running OpenSSH server with an empty folder, for one test."""
-    _need(openssh.missing())
-    server = OpenSsh()
-    try:
-        server.start()
+    with _running_sshd() as server:
         yield server
-    finally:
-        server.close()
+
+
+@pytest.fixture(scope="module")
+def shared_sshd() -> Iterator[OpenSsh]:
+    """A running OpenSSH server for the tests of a module, which use folders of their own (`apart`)."""
+    with _running_sshd() as server:
+        yield server
 
 
 @pytest.fixture
@@ -48,6 +51,17 @@ def registry() -> Iterator[SchemaRegistry]:
     server.start()
     yield server
     server.stop()
+
+
+@contextmanager
+def _running_sshd() -> Iterator[OpenSsh]:
+    _need(openssh.missing())
+    server = OpenSsh()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 def _need(missing: str | None) -> None:

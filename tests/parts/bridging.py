@@ -176,11 +176,11 @@ class Bridge:
         """The configuration as it is now becomes the file."""
         self.path.write_text(yaml.safe_dump(self.config))
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """`s2s-bridge run`, in a process of its own."""
+    def start(self, *arguments: str, program: str = "bridge") -> subprocess.Popen:
+        """`s2s-bridge run`, in a process of its own; or another module that does the same."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "bridge", "run", "--config", str(self.path), *arguments],
+                [sys.executable, "-m", program, "run", "--config", str(self.path), *arguments],
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[2],
