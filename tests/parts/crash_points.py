@@ -42,7 +42,7 @@ class CrashPoint(StrEnum):
     FILE_RENAMED = "file-renamed", "A built file lies in files/, which is not synced.", (4,)
     FILE_DURABLE = "file-durable", "A built file is durable; the ledger does not know it.", (50,)
     FILE_NOTED = "file-noted", "The ledger knows a built file; no quota is spent.", (50,)
-    QUOTA_ADMITTED = "quota-admitted", "The upload is admitted; what spends its quota is not committed.", (50,)
+    QUOTA_ADMITTED = "quota-admitted", "The upload is admitted; that it is spent is not committed.", (50,)
     QUOTA_RESERVED = "quota-reserved", "The quota is spent; nobody was called.", (50,)
     CONNECTING = "connecting", "The upload has begun; nothing left the house.", (50,)
     OPENED = "opened", "The remote file is open and empty.", (21, 50)
