@@ -2,6 +2,7 @@
 # make test: set up, lint, check types and imports, run every test.
 # make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
 # make simulate SEEDS=1000 FIRST=0: the whole bridge on virtual time, a world of faults a seed.
+# make crashes: the bridge is killed, and stopped, at each step on the way; some minutes.
 # make mutants: plants bugs, and sees that the simulation finds each.
 # make failures: the failure matrix, and the tests that show each row of it.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
@@ -9,7 +10,7 @@
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev setup-audit demo test fuzz simulate mutants failures audit sbom bench $(BENCHES) bench-chart \
+.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes mutants failures audit sbom bench $(BENCHES) bench-chart \
 	lock clean
 .DELETE_ON_ERROR:
 
@@ -49,6 +50,10 @@ fuzz: setup-dev
 
 simulate: setup-dev
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+crashes: setup-dev
+	@tests/parts/install.sh
+	@CRASHES=grid $(BIN)/python -m pytest tests/faults/test_crashes.py
 
 failures: setup-dev
 	@$(BIN)/python -m tests.matrix

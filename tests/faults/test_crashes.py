@@ -109,22 +109,20 @@ IN_CI = [
 ]
 """Two deaths and a plain start take three processes, where each death alone would take two."""
 
-UPKEEP = {point for point in P if point.startswith("upkeep-")} | {P.RUN_REMOVED, P.HORIZON_RAISED}
+UPKEEP = [point for point in P if point.startswith("upkeep-")] + [P.RUN_REMOVED]
+TO_THE_SERVER = list(P)[list(P).index(P.NAME_RESERVED) : list(P).index(P.UPKEEP_WRITING)]
+TO_THE_RUN = list(P)[: list(P).index(P.NAME_RESERVED)]
 GRID = [
-    *(case(point, scene=MERGING) for point in UPKEEP - {P.HORIZON_RAISED}),
-    *(case(point, scene=RETIRING) for point in UPKEEP),
-    *(
-        case(Death(at=point, nth=nth, by=by))
-        for by in (signal.SIGKILL, signal.SIGTERM)
-        for point in P
-        if point not in UPKEEP | {P.LEFTOVER_REMOVED}
-        for nth in ((1, 2) if point in list(P)[list(P).index(P.NAME_RESERVED) :] else (1,))
-    ),
-    *(case(Death(at=P.SENDING, nth=nth)) for nth in range(3, 11)),
+    *(case(point, scene=MERGING) for point in UPKEEP),
+    *(case(point, scene=RETIRING) for point in (*UPKEEP, P.HORIZON_RAISED)),
+    *(case(point) for point in TO_THE_RUN),
     *(case(Death(at=P.RUN_WRITING, nth=nth)) for nth in (2, 3, 4)),
-    *(case(Death(at=P.RUN_SYNCED), Death(at=P.LEFTOVER_REMOVED, nth=nth)) for nth in (1, 2)),
+    *(case(P.RUN_SYNCED, Death(at=P.LEFTOVER_REMOVED, nth=nth)) for nth in (1, 2)),
+    *(case(Death(at=point, nth=nth)) for point in TO_THE_SERVER for nth in (1, 2)),
+    *(case(Death(at=P.SENDING, nth=nth)) for nth in range(3, 11)),
+    *(case(Death(at=point, by=signal.SIGTERM)) for point in (*TO_THE_RUN, *TO_THE_SERVER)),
 ]
-"""Each step alone, those of the second file too, and SIGTERM at each: some minutes (`make test-crashes`)."""
+"""Each step alone, those of a second file too, and SIGTERM at each: some minutes (`make crashes`)."""
 
 CASES = GRID if os.environ.get("CRASHES") == "grid" else IN_CI
 
@@ -132,7 +130,11 @@ CASES = GRID if os.environ.get("CRASHES") == "grid" else IN_CI
 @pytest.fixture(scope="module")
 def played(request, kafka, shared_sshd, tmp_path_factory):
     """What was wrong in each case, once it is played; only those that were asked for are."""
-    asked = [item.callspec.params["case"] for item in request.session.items if item.path == request.path]
+    asked = [
+        item.callspec.params["case"]
+        for item in request.session.items
+        if item.path == request.path and "played" in item.fixturenames
+    ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             case: pool.submit(play, case, kafka, shared_sshd, tmp_path_factory.mktemp("crash"))
@@ -148,6 +150,12 @@ def played(request, kafka, shared_sshd, tmp_path_factory):
 def test_nothing_is_lost_torn_or_sent_twice(played: dict[Case, Future], case: Case):
     """What a death leaves is whole; a plain start delivers the rest, older events too; nothing lies about."""
     assert played[case].result() == []
+
+
+def test_each_step_is_one_to_die_at():
+    """No label is forgotten, and whoever runs the tests sees the process die at almost each of them."""
+    assert {death.at for one in GRID for death in one.deaths} == set(P)
+    assert len({death.at for one in IN_CI for death in one.deaths}) >= len(P) - 10
 
 
 def play(case: Case, kafka, sshd, directory: Path) -> list[str]:
@@ -195,6 +203,7 @@ def die(
     if not lasting:
         for events in pieces:
             feed(estate, events)
+    told = len(bridge.events("death"))
     process = bridge.start(*arguments, *[] if lasting else ["--until-end"], program="tests.parts.dying")
     try:
         if lasting:
@@ -205,6 +214,8 @@ def die(
     faults = estate.after_death()
     if code != (0 if death.by is signal.SIGTERM else -death.by):
         faults.append(f"it ended with {code}: {bridge.tail()}")
+    if len(bridge.events("death")) != told + 1:
+        faults.append("it did not come to this")
     return [f"{death}: {fault}" for fault in faults]
 
 

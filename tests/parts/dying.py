@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import structlog
 from confluent_kafka import Consumer
 
 from bridge.cli.run import stopped_by_signals
@@ -80,6 +81,7 @@ class Death:
 
     def come(self) -> None:
         """The signal; SIGKILL does not return from here."""
+        structlog.get_logger().info("death", at=self._at)
         os.kill(os.getpid(), self._by)
 
 
