@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
 AT_ONCE = 4
 """So many cases run beside each other: much of their time is waiting."""
 
-
 LOAD = Load(events=300, users=60)
 
 
