@@ -7,7 +7,8 @@ import io
 import json
 import random
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Load:
     """Share of the users that are devices."""
     late: float = 0.1
     """Share of the events that come long after their event time."""
+    lateness: int | None = None
+    """How long after, at most; milliseconds. None: since the start."""
     removals: float = 0.2
     """Share of the elements that remove."""
     remove_alls: float = 0.05
@@ -51,18 +54,22 @@ class Load:
 
 def make(load: Load, seed: int) -> list[Event]:
     """Events in the order in which they come; the same for the same load and seed."""
+    return list(flow(load, seed))
+
+
+def flow(load: Load, seed: int) -> Iterator[Event]:
+    """The events of `make`, one by one: many take no memory."""
     rng = random.Random(seed)
     users = [_user(rng, load) for _ in range(load.users)]
-    events: list[Event] = []
+    newest: deque[Event] = deque(maxlen=10_000)
     for number in range(load.events):
         event_time = load.start + load.span * number // load.events
         if rng.random() < load.late:
-            event_time = rng.randrange(load.start, event_time + 1)
-        if events and rng.random() < load.duplicates:
-            events.append(rng.choice(events[-10_000:]))
-        else:
-            events.append(_event(rng, load, users, event_time))
-    return events
+            oldest = load.start if load.lateness is None else max(load.start, event_time - load.lateness)
+            event_time = rng.randrange(oldest, event_time + 1)
+        again = newest and rng.random() < load.duplicates
+        newest.append(rng.choice(newest) if again else _event(rng, load, users, event_time))
+        yield newest[-1]
 
 
 def place(events: Iterable[Event], topic: str, partitions: int, seed: int) -> list[Event]:

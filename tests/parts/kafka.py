@@ -115,8 +115,14 @@ class Kafka:
             self._process.wait()
         self._process = None
 
+    def kill(self) -> None:
+        """End it at once; the data stays."""
+        self._process_now().kill()
+        self._process_now().wait()
+        self._process = None
+
     def restart(self) -> None:
-        """Stop, and start again on the same data and port."""
+        """Stop, unless it is, and start again on the same data and port."""
         self.stop()
         self._run()
 

@@ -114,6 +114,11 @@ class OpenSsh:
         self._process.wait()
         self._process = None
 
+    def kill_sessions(self) -> None:
+        """End the connections that are open; new ones are taken."""
+        for pid in self._tree()[1:]:
+            _signal(pid, signal.SIGKILL)
+
     def restart(self) -> None:
         self.stop()
         self.start()

@@ -46,6 +46,11 @@ class Proxy:
         """Drop the next bytes of the server, and the client's connection with them."""
         self._lose_next_reply = True
 
+    def cut(self) -> None:
+        """Reset every connection that is open now."""
+        self._reset(self._open)
+        self._open = []
+
     def close(self) -> None:
         self._reset([self._listener, *self._open])
 

@@ -1,0 +1,90 @@
+"""The real parts of a soak, and how they are set up: a broker, a server behind a proxy, a bridge."""
+
+import shutil
+import signal
+from pathlib import Path
+
+from tests.parts.bridging import Bridge, account, configuration, stream
+from tests.parts.kafka import Kafka
+from tests.parts.openssh import OpenSsh
+from tests.parts.proxy import Proxy
+from tests.parts.waiting import free_port
+from tests.soak.feed import MAIN, PARTITIONS, TIGHT
+from tests.soak.keeper import Keeper
+from tests.soak.platform import Platform
+
+AMPLE = 3_000
+"""Files an hour of the account that has nearly all."""
+FEW = 20
+"""The same of the small one: the platform's own limit. It is spent within the first minute."""
+
+SHORTEST_RETENTION = 25
+"""Seconds: above what lateness, an outage and a second attempt come to."""
+RETENTIONS = 6
+"""So often, at least, history goes."""
+
+
+class Site:
+    """Everything that is started; `close` stops it."""
+
+    def __init__(self, directory: Path, seconds: float) -> None:
+        self.directory = directory
+        self.kafka = Kafka.start(directory / "kafka")
+        self.sshd = OpenSsh()
+        self.proxy = Proxy(self.sshd.port)
+        self.sshd.start()
+        for topic in (MAIN, TIGHT):
+            self.kafka.create_topic(topic, PARTITIONS)
+        folders = {"main": self.sshd.root / "main", "tight": self.sshd.root / "tight"}
+        for folder in folders.values():
+            folder.mkdir()
+            shutil.chown(folder, self.sshd.username)
+        self.platform = Platform(self.sshd, folders, directory / "arrived")
+        self.retention = max(SHORTEST_RETENTION, round(seconds / RETENTIONS))
+        """Seconds that history is kept."""
+        self.config = self._configuration(folders)
+        self.bridge = Bridge(directory, self.config)
+        self.keeper = Keeper(self.bridge)
+
+    @property
+    def spool(self) -> Path:
+        return Path(self.config["spool"]["directory"])
+
+    @property
+    def pages(self) -> str:
+        return f"http://{self.config['http']['listen']}"
+
+    def _configuration(self, folders: dict[str, Path]) -> dict:
+        main = account(self.sshd, "main", files_per_hour=AMPLE)
+        main["sftp"] |= {"port": self.proxy.port, "directory": str(folders["main"])}
+        tight = account(self.sshd, "tight", files_per_hour=FEW)
+        tight["sftp"] |= {"directory": str(folders["tight"])}
+        streams = [
+            stream(MAIN, account="main", clients=["Acme"]),
+            stream(TIGHT, account="tight", client="Tight"),
+        ]
+        config = configuration(self.kafka, self.sshd, self.directory, streams, accounts=[main, tight])
+        config["spool"]["retention"] = f"{self.retention}s"
+        config["window"]["max_age"] = "200ms"
+        config["roll"] = {"max_age": "2s"}
+        return config | {"http": {"listen": f"127.0.0.1:{free_port()}"}}
+
+    def heal(self) -> None:
+        """Whatever has happened, all parts are well."""
+        self.proxy.cut_after = self.proxy.swallow_after = None
+        self.sshd.thaw()
+        self.keeper.send(signal.SIGCONT)
+
+    def raise_quota(self) -> None:
+        """The platform grants the small account more."""
+        self.config["accounts"][1]["quota"]["files_per_hour"] = AMPLE
+        self.bridge.write()
+
+    def close(self) -> None:
+        try:
+            self.keeper.stop()
+        finally:
+            self.platform.stop()
+            self.proxy.close()
+            self.sshd.close()
+            self.kafka.stop()

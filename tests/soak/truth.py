@@ -1,0 +1,61 @@
+"""What the topics hold, and what must have come of it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from confluent_kafka import Message
+
+from tests.parts import oracle
+from tests.parts.bridging import messages
+from tests.parts.events import Event
+from tests.parts.kafka import Kafka
+from tests.soak.feed import MAIN, PARTITIONS, TIGHT
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+@dataclass(kw_only=True)
+class Truth:
+    """The topics at the end."""
+
+    events: list[Event] = field(default_factory=list)
+    """Those to be accepted, with their places."""
+    refused: dict[Place, str] = field(default_factory=dict)
+    """The others, with their reasons; tombstones are neither."""
+    ends: dict[str, dict[int, int]] = field(default_factory=dict)
+    """The offset after the last one, by topic and partition."""
+    stored: int = 0
+
+    def state(self) -> oracle.State:
+        """What the platform should hold."""
+        main = oracle.last_write_wins(self._of(MAIN))
+        return main | oracle.last_write_wins(self._of(TIGHT), client="Tight")
+
+    def users(self) -> set[str]:
+        return {str(event["user_id"]).lower() for event in self.events}
+
+    def _of(self, topic: str) -> Iterable[Event]:
+        return (event for event in self.events if event["topic"] == topic)
+
+
+def read(kafka: Kafka) -> Truth:
+    """All that was ever stored."""
+    truth = Truth(ends={topic: dict.fromkeys(range(PARTITIONS), 0) for topic in (MAIN, TIGHT)})
+    for topic in (MAIN, TIGHT):
+        for message in messages(kafka, topic):
+            _add(truth, message)
+    truth.ends = {topic: {at: end for at, end in ends.items() if end} for topic, ends in truth.ends.items()}
+    return truth
+
+
+def _add(truth: Truth, message: Message) -> None:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    truth.stored += 1
+    truth.ends[topic][partition] = max(truth.ends[topic][partition], offset + 1)
+    if message.key() is not None:
+        truth.refused[topic, partition, offset] = message.key().decode()
+    elif message.value() is not None:
+        place = {"topic": topic, "partition": partition, "offset": offset}
+        truth.events.append(json.loads(message.value()) | place)
