@@ -3,6 +3,7 @@
 # make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
 # make simulate SEEDS=1000 FIRST=0: the whole bridge on virtual time, a world of faults a seed.
 # make crashes: the bridge is killed, and stopped, at each step on the way; some minutes.
+# make soak MINUTES=10 SEED=1: real parts, killed, frozen and cut at random; SEED= draws another.
 # make mutants: plants bugs, and sees that the simulation finds each.
 # make failures: the failure matrix, and the tests that show each row of it.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
@@ -10,8 +11,8 @@
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes mutants failures audit sbom bench $(BENCHES) bench-chart \
-	lock clean
+.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak mutants failures audit sbom bench \
+	$(BENCHES) bench-chart lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -24,6 +25,7 @@ MINUTES ?= 10
 SEEDS ?= 1000
 PROCESSES ?= 2
 FIRST ?= 0
+SEED ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
@@ -54,6 +56,10 @@ simulate: setup-dev
 crashes: setup-dev
 	@tests/parts/install.sh
 	@CRASHES=grid $(BIN)/python -m pytest tests/faults/test_crashes.py
+
+soak: setup-dev
+	@tests/parts/install.sh
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 failures: setup-dev
 	@$(BIN)/python -m tests.matrix

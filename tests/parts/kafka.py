@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException, Message, Producer
@@ -58,7 +58,7 @@ class Kafka:
     Clients that come by `hidden_port` are told to go to `proxied_port`: there a test may put a proxy to it.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: Mapping[str, str] | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.port = free_port()
@@ -70,6 +70,7 @@ class Kafka:
             "listeners": f"{own},{hidden},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"{own},PROXIED://127.0.0.1:{self.proxied_port}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            **(more or {}),
         }
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         self._properties = directory / "server.properties"
@@ -78,9 +79,9 @@ class Kafka:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(cls, directory: Path) -> "Kafka":
-        """A new, empty broker with its files in `directory`; returns when it answers."""
-        kafka = cls(directory)
+    def start(cls, directory: Path, more: Mapping[str, str] | None = None) -> "Kafka":
+        """A new, empty broker in `directory`, with `more` properties; returns when it answers."""
+        kafka = cls(directory, more)
         # Its first letter is an A: the tool takes an id that begins with "-" for an option.
         cluster = urlsafe_b64encode(bytes(1) + secrets.token_bytes(15)).decode().rstrip("=")
         format_ = ("format", "--cluster-id", cluster, "--config", str(kafka._properties))

@@ -55,32 +55,47 @@ ACTIONS: dict[tuple[str, str], tuple[Action, Action]] = {
 
 
 class Incidents:
-    """A thread that does what the plan says; a step that takes long makes the next ones late."""
+    """Does what the plan says, each part in a thread of its own: nobody waits for a broker that starts."""
 
     def __init__(self, site: Site, plan: Sequence[Incident], say: Callable[[str], object]) -> None:
         self.happened: list[Incident] = []
+        """Those that have begun."""
+        self.failures: list[Exception] = []
+        """Of a part that could not be broken, or did not come back."""
         self._site = site
         self._say = say
-        begins = [(one.at, one, 0) for one in plan]
-        ends = [(one.at + one.hold, one, 1) for one in plan if one.hold]
-        self._steps = sorted(begins + ends, key=lambda step: step[0])
+        self._start = 0.0
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=([one for one in plan if one.part == part],), name=part)
+            for part in sorted({one.part for one in plan})
+        ]
 
-    def run(self, start: float, stop: threading.Event) -> None:
-        """From `start` (monotonic seconds) on; what has begun is ended, also where it is stopped.
+    def start(self) -> None:
+        self._start = time.monotonic()
+        for thread in self._threads:
+            thread.start()
 
-        Raises:
-            Exception: A part did not come back.
-        """
-        begun: set[Incident] = set()
-        for at, incident, which in self._steps:
-            if which == 0 and stop.wait(max(0.0, start + at - time.monotonic())):
-                continue
-            if which == 1 and incident not in begun:
-                continue
-            if which == 1:
-                stop.wait(max(0.0, start + at - time.monotonic()))
-            else:
-                begun.add(incident)
-                self.happened.append(incident)
-                self._say(f"{time.monotonic() - start:6.1f} s  {incident}")
-            ACTIONS[incident.part, incident.kind][which](self._site, incident)
+    def stop(self) -> None:
+        """Begin nothing more, and heal what has begun."""
+        self._stop.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _run(self, own: Sequence[Incident]) -> None:
+        try:
+            for incident in own:
+                if self._stop.wait(max(0.0, self._start + incident.at - time.monotonic())):
+                    return
+                self._carry_out(incident)
+        except Exception as failure:  # noqa: BLE001  # whatever it is, the soak tells it
+            self.failures.append(failure)
+
+    def _carry_out(self, incident: Incident) -> None:
+        begin, heal = ACTIONS[incident.part, incident.kind]
+        self.happened.append(incident)
+        self._say(f"{time.monotonic() - self._start:6.1f} s  {incident}")
+        begin(self._site, incident)
+        self._stop.wait(incident.hold)
+        heal(self._site, incident)

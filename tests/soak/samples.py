@@ -49,7 +49,7 @@ class Sample:
 
     @property
     def others(self) -> int:
-        """Descriptors but for those of the runs, which have one each: their number is a measure of its own."""
+        """Descriptors but for those of the runs, one each, whose number is a measure of its own."""
         return self.descriptors - self.runs
 
 

@@ -1,6 +1,5 @@
 """One soak, from its seed to its verdict."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -83,11 +82,10 @@ def _soak(asked: Soak, site: Site, say: Say) -> tuple[Sampler, int, Witness]:
     incidents = Incidents(site, draw(asked.seed, asked.seconds), say)
     site.platform.start()
     site.keeper.start()
-    with _running(witness, sampler, feed):
-        start, over = time.monotonic(), threading.Event()
-        incidents.run(start, over)
-        over.wait(max(0.0, start + asked.seconds - time.monotonic()))
-        site.heal()
+    with _running(witness, sampler, feed, incidents):
+        time.sleep(asked.seconds)
+    if incidents.failures:
+        raise incidents.failures[0]
     return sampler, len(incidents.happened), witness
 
 
