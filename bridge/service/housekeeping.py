@@ -1,5 +1,6 @@
 """Keeps the spool small: merges runs, retires history, and says which streams must wait."""
 
+import gc
 import io
 import os
 import sys
@@ -11,7 +12,7 @@ import polars as pl
 import structlog
 
 from bridge.audience.audience import Audience
-from bridge.clock import DAY, HOUR, SECOND, Clock
+from bridge.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bridge.config import Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
@@ -30,6 +31,11 @@ LOOK = SECOND
 
 REMEMBERED = 30 * DAY
 """How long the ledger tells of a file, ms."""
+
+COLLECT = MINUTE
+"""How often cycles of objects are looked for, ms; Python by itself would hardly ever do it (cli/memory). A
+log-in that fails leaves its whole call in one, and so the runs that were at hand, each with a descriptor, also
+when they were merged into others since. It takes some 50 ms."""
 
 NICENESS = 10
 """How far its thread stands back where the processor is short: sealing beside a merge keeps three quarters of
@@ -62,6 +68,7 @@ class Housekeeping:
         self._beat = beat
         self._merging = True
         self._forgotten_at = 0
+        self._collected_at = clock.elapsed()
         self._pressing = Lock()
         self._newest = 0
         self.full_streams: frozenset[str] = frozenset()
@@ -77,6 +84,7 @@ class Housekeeping:
         while not stop.is_set():
             self._beat(self._clock.now())
             self.step(stop)
+            self._collect()
             self._clock.wait(stop, LOOK)
 
     def pressed(self) -> frozenset[str]:
@@ -110,6 +118,13 @@ class Housekeeping:
             log.error("merging_stopped", reason=str(damage))
         self._press(self._spool.runs(), states)
         self._forget()
+
+    def _collect(self) -> None:
+        """What only refers to itself is gone."""
+        elapsed = self._clock.elapsed()
+        if elapsed - self._collected_at >= COLLECT:
+            self._collected_at = elapsed
+            gc.collect()
 
     def _forget(self) -> None:
         """Files that ended long ago leave the ledger."""
