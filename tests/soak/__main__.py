@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.parts import kafka, openssh
 from tests.soak.soak import Soak, soak
 
 
@@ -16,6 +17,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rate", type=int, default=1000, help="events a second")
     given = parser.parse_args()
+    if missing := kafka.missing() or openssh.missing():
+        parser.error(f"{missing}; tests/parts/install.sh installs it")
     directory = Path(tempfile.mkdtemp(prefix="s2s-soak-"))
     print(
         f"soak: seed {given.seed}, {given.minutes:g} minutes, {given.rate} events/s, in {directory}",

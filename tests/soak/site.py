@@ -1,6 +1,7 @@
 """The real parts of a soak, and how they are set up: a broker, a server behind a proxy, a bridge."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.parts.bridging import Bridge, account, configuration, stream
@@ -32,22 +33,25 @@ class Site:
 
     def __init__(self, directory: Path, seconds: float) -> None:
         self.directory = directory
-        self.kafka = Kafka.start(directory / "kafka", BROKER)
-        self.sshd = OpenSsh()
-        self.proxy = Proxy(self.sshd.port)
-        self.sshd.start()
-        for topic in (MAIN, TIGHT):
-            self.kafka.create_topic(topic, PARTITIONS)
-        folders = {"main": self.sshd.root / "main", "tight": self.sshd.root / "tight"}
-        for folder in folders.values():
-            folder.mkdir()
-            shutil.chown(folder, self.sshd.username)
-        self.platform = Platform(self.sshd, folders, directory / "arrived")
         self.retention = max(SHORTEST_RETENTION, round(seconds / RETENTIONS))
         """Seconds that history is kept."""
-        self.config = self._configuration(folders)
-        self.bridge = Bridge(directory, self.config)
-        self.keeper = Keeper(self.bridge)
+        with ExitStack() as started:
+            self.kafka = Kafka.start(directory / "kafka", BROKER)
+            started.callback(self.kafka.stop)
+            self.sshd = OpenSsh()
+            started.callback(self._close_sshd)
+            self.sshd.start()
+            self.proxy = Proxy(self.sshd.port)
+            started.callback(self.proxy.close)
+            self._make_topics()
+            folders = self._make_folders()
+            self.platform = Platform(self.sshd, folders, directory / "arrived")
+            started.callback(self.platform.stop)
+            self.config = self._configuration(folders)
+            self.bridge = Bridge(directory, self.config)
+            self.keeper = Keeper(self.bridge)
+            started.callback(self.keeper.stop)
+            self._started = started.pop_all()
 
     @property
     def spool(self) -> Path:
@@ -78,10 +82,21 @@ class Site:
         self.bridge.write()
 
     def close(self) -> None:
-        try:
-            self.keeper.stop()
-        finally:
-            self.platform.stop()
-            self.proxy.close()
-            self.sshd.close()
-            self.kafka.stop()
+        """Stop everything, the last one first."""
+        self._started.close()
+
+    def _close_sshd(self) -> None:
+        shutil.copy(self.sshd.base / "sshd.log", self.directory)
+        self.sshd.close()
+
+    def _make_topics(self) -> None:
+        for topic in (MAIN, TIGHT):
+            self.kafka.create_topic(topic, PARTITIONS)
+
+    def _make_folders(self) -> dict[str, Path]:
+        """The folder of each account on the server."""
+        folders = {name: self.sshd.root / name for name in ("main", "tight")}
+        for folder in folders.values():
+            folder.mkdir()
+            shutil.chown(folder, self.sshd.username)
+        return folders
