@@ -34,8 +34,8 @@ REMEMBERED = 30 * DAY
 
 COLLECT = MINUTE
 """How often cycles of objects are looked for, ms; Python by itself would hardly ever do it (cli/memory). A
-log-in that fails leaves its whole call in one, and so the runs that were at hand, each with a descriptor, also
-when they were merged into others since. It takes some 50 ms."""
+log-in that fails leaves its whole call in one, and so the runs that were at hand, each with a descriptor,
+also when they were merged into others since. It takes some 50 ms."""
 
 NICENESS = 10
 """How far its thread stands back where the processor is short: sealing beside a merge keeps three quarters of

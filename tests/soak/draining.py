@@ -12,7 +12,7 @@ from tests.soak.judge import Finding, finding
 from tests.soak.site import Site
 from tests.soak.truth import Truth
 
-PATIENCE = 150.0
+PATIENCE = 90.0
 """Seconds: above the pause before a file's second further attempt."""
 
 UNFINISHED = ("built", "uploading")

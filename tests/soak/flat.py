@@ -31,7 +31,7 @@ class Measure:
 
 OF_A_PROCESS = (
     Measure(name="memory", what="resident memory", share=0.10, room=16 * MIB),
-    Measure(name="others", what="descriptors beside runs", share=0.10, room=8),
+    Measure(name="others", what="descriptors beside runs", share=0.10, room=24),
     Measure(name="threads", what="threads", share=0.0, room=4),
 )
 OF_THE_SPOOL = (

@@ -16,7 +16,9 @@ from tests.soak.platform import Platform
 AMPLE = 3_000
 """Files an hour of the account that has nearly all."""
 FEW = 20
-"""The same of the small one: the platform's own limit. It is spent within the first minute."""
+"""The same of the small one, at most: the platform's own limit, which it spends within a minute."""
+FEWER = 6
+"""In a short soak it has a file for each so many seconds, so that it spends them too."""
 
 SHORTEST_RETENTION = 75
 """Seconds: above what lateness, outages and the pauses between attempts come to, or events are set aside."""
@@ -35,6 +37,8 @@ class Site:
         self.directory = directory
         self.retention = max(SHORTEST_RETENTION, round(seconds / RETENTIONS))
         """Seconds that history is kept."""
+        self.few = min(FEW, round(seconds / FEWER))
+        """Files an hour of the small account."""
         with ExitStack() as started:
             self.kafka = Kafka.start(directory / "kafka", BROKER)
             started.callback(self.kafka.stop)
@@ -64,7 +68,7 @@ class Site:
     def _configuration(self, folders: dict[str, Path]) -> dict:
         main = account(self.sshd, "main", files_per_hour=AMPLE)
         main["sftp"] |= {"port": self.proxy.port, "directory": str(folders["main"])}
-        tight = account(self.sshd, "tight", files_per_hour=FEW)
+        tight = account(self.sshd, "tight", files_per_hour=self.few)
         tight["sftp"] |= {"directory": str(folders["tight"])}
         streams = [
             stream(MAIN, account="main", clients=["Acme"]),
@@ -90,8 +94,8 @@ class Site:
         self.sshd.close()
 
     def _make_topics(self) -> None:
-        for topic in (MAIN, TIGHT):
-            self.kafka.create_topic(topic, PARTITIONS)
+        for topic, partitions in PARTITIONS.items():
+            self.kafka.create_topic(topic, partitions)
 
     def _make_folders(self) -> dict[str, Path]:
         """The folder of each account on the server."""

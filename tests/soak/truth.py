@@ -42,8 +42,8 @@ class Truth:
 
 def read(kafka: Kafka) -> Truth:
     """All that was ever stored."""
-    truth = Truth(ends={topic: dict.fromkeys(range(PARTITIONS), 0) for topic in (MAIN, TIGHT)})
-    for topic in (MAIN, TIGHT):
+    truth = Truth(ends={topic: dict.fromkeys(range(count), 0) for topic, count in PARTITIONS.items()})
+    for topic in PARTITIONS:
         for message in messages(kafka, topic):
             _add(truth, message)
     truth.ends = {topic: {at: end for at, end in ends.items() if end} for topic, ends in truth.ends.items()}
