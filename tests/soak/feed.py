@@ -58,8 +58,6 @@ class Feed:
     def __init__(self, kafka: Kafka, seed: int, rate: int, seconds: float) -> None:
         self.produced = 0
         """Events handed to the producer, bad ones too."""
-        self.stored = 0
-        """Those that the broker has acknowledged."""
         self.failure: Exception | None = None
         self._rate = rate
         self._dice = random.Random(seed)
@@ -129,7 +127,6 @@ class Feed:
     def _delivered(self, error: object, _message: Message) -> None:
         if error is not None:
             self.failure = RuntimeError(f"an event was not stored: {error}")
-        self.stored += 1
 
     def _messages(self) -> Iterator[tuple[str, bytes | None, bytes | None]]:
         for event in self._events:

@@ -1,5 +1,6 @@
 """One soak, from its seed to its verdict."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -82,10 +83,10 @@ def _soak(asked: Soak, site: Site, say: Say) -> tuple[Sampler, int, Witness]:
     incidents = Incidents(site, draw(asked.seed, asked.seconds), say)
     site.platform.start()
     site.keeper.start()
-    with _running(witness, sampler, feed, incidents):
+    with _well() as failures, _running(witness, sampler, feed, incidents):
         time.sleep(asked.seconds)
-    if incidents.failures:
-        raise incidents.failures[0]
+    if failed := [*incidents.failures, *failures]:
+        raise failed[0]
     return sampler, len(incidents.happened), witness
 
 
@@ -96,6 +97,23 @@ def _site(directory: Path, asked: Soak) -> Iterator[Site]:
         yield site
     finally:
         site.close()
+
+
+@contextmanager
+def _well() -> Iterator[list[BaseException]]:
+    """What threads end with: one that has stopped looking has nothing to complain of."""
+    failures: list[BaseException] = []
+    before = threading.excepthook
+
+    def note(told: threading.ExceptHookArgs) -> None:
+        failures.append(told.exc_value or RuntimeError(str(told.exc_type)))
+        before(told)
+
+    threading.excepthook = note
+    try:
+        yield failures
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager

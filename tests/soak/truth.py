@@ -26,7 +26,6 @@ class Truth:
     """The others, with their reasons; tombstones are neither."""
     ends: dict[str, dict[int, int]] = field(default_factory=dict)
     """The offset after the last one, by topic and partition."""
-    stored: int = 0
 
     def state(self) -> oracle.State:
         """What the platform should hold."""
@@ -52,7 +51,6 @@ def read(kafka: Kafka) -> Truth:
 
 def _add(truth: Truth, message: Message) -> None:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
-    truth.stored += 1
     truth.ends[topic][partition] = max(truth.ends[topic][partition], offset + 1)
     if message.key() is not None:
         truth.refused[topic, partition, offset] = message.key().decode()
