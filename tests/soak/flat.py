@@ -27,6 +27,8 @@ class Measure:
     """Of the middle: noise."""
     room: float
     """On top of that, in the measure's own unit: what is allowed where the middle is small."""
+    bound: float | None = None
+    """What the end may be however the middle was; None: that is judged by the middle."""
 
 
 OF_A_PROCESS = (
@@ -37,7 +39,8 @@ OF_A_PROCESS = (
 OF_THE_SPOOL = (
     Measure(name="history", what="bytes of runs", share=0.35, room=1 * MIB),
     Measure(name="making", what="bytes in the making", share=0.35, room=1 * MIB),
-    Measure(name="runs", what="runs", share=0.35, room=24),
+    # As many there may be whatever waits for whom: from 128 on neighbours are merged that are not alike.
+    Measure(name="runs", what="runs", share=0.0, room=0, bound=160),
 )
 
 
@@ -63,7 +66,7 @@ def course(what: str, measure: Measure, samples: Sequence[Sample]) -> Course | N
         return None
     values = [getattr(sample, measure.name) for sample in samples]
     middle, last = median(values[third : 2 * third]), median(values[2 * third :])
-    most = middle * (1 + measure.share) + measure.room
+    most = middle * (1 + measure.share) + measure.room if measure.bound is None else measure.bound
     return Course(what=what, middle=middle, last=last, most=most)
 
 
