@@ -114,8 +114,7 @@ def clock_jumps(world: "World", rng: Random) -> None:
     It is never further off the server's than the guard is widened: beyond that nothing is promised.
     """
     most = quota.WIDEST - abs(world.plan.skew) - 2 * SECOND
-    wanted = world.clock.off + rng.choice([-5, -1, 1, 5]) * MINUTE
-    world.clock.off = max(-most, min(most, wanted))
+    world.clock.off = rng.choice([-most, 0, most])
     if world.life:
         world.life.look()
 

@@ -115,7 +115,7 @@ INCIDENTS = {
     "server": ("upload_trouble", "upload_trouble", "upload_trouble", "server_down", "platform_loads"),
     "disk": ("disk_full", "disk_fails"),
     "ledger": ("ledger_fails",),
-    "clock": ("clock_jumps",),
+    "clock": (),
     "stops": ("stop",),
     "crowded": (),
 }
@@ -177,15 +177,15 @@ def _produced(rng: Random, start: int, end: int, partitions: int) -> list[Produc
 
 
 def _incidents(rng: Random, weathers: frozenset[str], produced: list[Produced]) -> list[Incident]:
-    """Most befall the bridge soon after events have come; clocks are set about when an hour ends."""
+    """Soon after events have come; clocks are set in the hours after that, near their ends."""
     kinds = sorted(kind for weather in weathers for kind in INCIDENTS[weather])
     number = rng.choice([1, 4, 12]) * len(weathers) if kinds else 0
     found = []
     for _ in range(number):
-        kind, at = rng.choice(kinds), rng.choice(produced).at
-        if kind == "clock_jumps":
-            at = at // HOUR * HOUR + HOUR - rng.randrange(8 * MINUTE)
-        else:
-            at += rng.choice([1, SECOND, 20 * SECOND, MINUTE, 10 * MINUTE, HOUR])
-        found.append(Incident(at=at, kind=kind, number=rng.getrandbits(32)))
+        at = rng.choice(produced).at + rng.choice([1, SECOND, 20 * SECOND, MINUTE, 10 * MINUTE, HOUR])
+        found.append(Incident(at=at, kind=rng.choice(kinds), number=rng.getrandbits(32)))
+    for _ in range(rng.choice([4, 20]) if "clock" in weathers else 0):
+        hours = rng.choice(produced).at // HOUR + rng.randint(1, 5)
+        at = hours * HOUR - rng.randrange(8 * MINUTE)
+        found.append(Incident(at=at, kind="clock_jumps", number=rng.getrandbits(32)))
     return sorted(found, key=lambda one: one.at)
