@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.clock import HOUR, MINUTE, SECOND
 from bridge.deliver import quota
 from bridge.ingest.partition import Partition
+from tests.simulation.plan import ACCOUNTS
 from tests.simulation.server import Trouble
 
 if TYPE_CHECKING:
@@ -115,7 +116,10 @@ def clock_jumps(world: "World", rng: Random) -> None:
     """
     most = quota.WIDEST - abs(world.plan.skew) - 2 * SECOND
     world.clock.off = rng.choice([-most, 0, most])
-    if world.life:
+    if world.life is None:
+        world.judge.excused = True
+    else:
+        world.life.unseen = set(ACCOUNTS)
         world.life.look()
 
 

@@ -38,6 +38,8 @@ class Judge:
         self._hashes: dict[str, str] = {}
         self._seen: set[tuple[int, str]] = set()
         self._letters: set[Place] = set()
+        self.excused = False
+        """Our clock was set and the process died before it looked: of that, nobody knows."""
         self.bad: set[Place] = set()
         """What was produced and is no event."""
 
@@ -85,6 +87,8 @@ class Judge:
     def quotas(self, server: Server) -> None:
         """I4: by the server's clock, whether it counts a file when it is opened or when it is done."""
         plan = self._plan
+        if self.excused:
+            return
         for account in {one.account for one in server.opened}:
             own = [one for one in server.opened if one.account == account]
             for name in ("at", "until"):

@@ -48,6 +48,8 @@ class Life(SilentIngest):
         self._working = 0
         self._busy: set[str] = set()
         """Threads that are in a turn now: one nested in another's waiting must not begin it again."""
+        self.unseen: set[str] = set()
+        """Accounts whose deliverer has not looked since our clock was set."""
         self.held: Opened | None = None
         """Once it is open."""
 
@@ -86,6 +88,7 @@ class Life(SilentIngest):
     def end(self) -> None:
         """The process is gone: the kernel gives back its locks and descriptors."""
         self.process.dead = True
+        self.world.judge.excused |= bool(self.unseen)
         for let_go in (getattr(self._turns, "close", None), self._stack.close):
             with suppress(Died):
                 if let_go:
@@ -180,6 +183,7 @@ class Life(SilentIngest):
             return
         with self._alone(name) as free:
             pause = (self._deliverers[name].step() or 0) if free else LOOK
+        self.unseen -= {name} if free else set()
         if not once:
             self._soon(self._deliver, name, after=UNHURRIED if free and pause == LOOK else pause)
         elif not pause:
