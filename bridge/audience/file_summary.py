@@ -60,7 +60,7 @@ def summarise(chunks: Iterable[bytes], *, user: str | None, first_rows: int) -> 
             summary.further_rows += 1
         elif row.user == wanted or (wanted is None and len(summary.rows) < first_rows):
             summary.rows.append(row)
-            kept += len(row.segments)
+            kept += len(row.segments) + 1
     summary.bytes, summary.text_bytes = sizes["packed"], sizes["text"]
     return summary
 

@@ -87,6 +87,7 @@ class Deliverer:
             clock=parts.clock,
             server_clock=self._server_clock,
             observer=parts.observer,
+            stopped=lambda: self._stopped,
         )
         self._set_aside = SetAside(parts.spool)
         self._wake = threading.Event()

@@ -26,9 +26,10 @@ __all__ = ["Ledger", "LedgerDamaged", "LedgerFailed"]
 
 
 RAN_AHEAD = 2 * HOUR
-"""How far the stamps of a ledger that is lost may have run ahead of the clock, ms: by a minute for each of 20
-files an hour, over several accounts with one series of names. They are kept in no other place, and a name
-that came again would be another file's (design.md, invariant 10)."""
+"""How far the stamps of a lost ledger are taken to have run ahead of the clock, ms. They are kept in no other
+place, and a name that came again would be another file's (design.md, invariant 10). They run ahead where a
+series has more than 60 files in an hour: not with the platform's 20. And an adopted account uploads nothing
+before the next day, so that only what ran ahead over midnight matters."""
 
 
 class Ledger:

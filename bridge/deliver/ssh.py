@@ -172,7 +172,11 @@ class Connection:
         for family, kind, protocol, address in addresses:
             if watchdog.was_cut:
                 break
-            connection = socket.socket(family, kind, protocol)
+            try:
+                connection = socket.socket(family, kind, protocol)
+            except OSError as error:  # the kernel may not know this family of addresses
+                failure = error
+                continue
             connection.settimeout(patience / len(addresses))
             watchdog.guard(connection)
             try:

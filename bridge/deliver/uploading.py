@@ -26,6 +26,7 @@ from bridge.deliver.remote import Outcome as RemoteOutcome
 from bridge.deliver.remote import Receipt, Remote, UploadFailed, UploadStage
 from bridge.deliver.schedule import Unfinished, retry_at
 from bridge.deliver.server_clock import ServerClock
+from bridge.spool.disk import refusals
 
 log = structlog.get_logger()
 
@@ -40,6 +41,10 @@ LASTING_PAUSE = 5 * MINUTE
 """Before a server that refuses our log-in, or whose key changed, is tried again, ms."""
 
 
+CHUNK = 1 << 22
+"""Bytes of a file that are looked at without a beat."""
+
+
 class Uploads:
     """The files of one account that are built, and their way to the server."""
 
@@ -52,13 +57,16 @@ class Uploads:
         clock: Clock,
         server_clock: ServerClock,
         observer: DeliverObserver,
+        stopped: Callable[[], bool],
     ) -> None:
+        """`stopped`: nothing is to be begun any more."""
         self._account = account
         self._ledger = ledger
         self._remote = remote
         self._clock = clock
         self._server_clock = server_clock
         self._observer = observer
+        self._stopped = stopped
         self._reaching = Backoff(first=2 * SECOND, longest=2 * MINUTE)
 
     @property
@@ -83,7 +91,7 @@ class Uploads:
         for tried in self._ledger.unfinished(self._account.name):
             if tried.file.state is FileState.BUILT and chosen(tried.file):
                 self._ledger.discard(tried.file.name)
-                Path(tried.file.path).unlink(missing_ok=True)
+                _remove(tried.file)
                 log.info("file_discarded", file=tried.file.name, reason=reason)
 
     def upload(self, name: str) -> None:
@@ -93,7 +101,7 @@ class Uploads:
             LedgerFailed: It could not be written down; nothing is uploaded then.
         """
         file = self._ledger.file(name)
-        if file is None or not self._whole(file):
+        if file is None or not self._whole(file) or self._stopped():
             return
         account, now = self._account.name, self._clock.now()
         admits = partial(self._admits, file, now, self._server_clock.skew())
@@ -128,7 +136,7 @@ class Uploads:
             self._ledger.found_uploaded(file.name, now)
         else:
             self._ledger.end_attempt(attempt, now, Outcome.UPLOADED)
-        Path(file.path).unlink(missing_ok=True)
+        _remove(file)
         self._reaching.succeeded()
         self._observer.uploaded(account, file.bytes, receipt.seconds)
         log.info(
@@ -173,17 +181,31 @@ class Uploads:
 
     def _whole(self, file: FileRecord) -> bool:
         """Whether the file on our disk is what was built; if not, what it holds is delivered anew."""
-        path = Path(file.path)
-        try:
-            with path.open("rb") as content:
-                whole = hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
-        except FileNotFoundError:
-            whole = False
+        whole = self._sha256(file) in (file.sha256, None)
         if not whole:
             log.error("file_damaged", file=file.name, remedy="what it held is delivered under another name")
             self._ledger.give_up(file.name, "its bytes on disk are not what was built")
-            path.unlink(missing_ok=True)
+            _remove(file)
         return whole
+
+    def _sha256(self, file: FileRecord) -> str | None:
+        """Of the file on our disk, empty where there is none; None: stopped before its end.
+
+        Raises:
+            SpoolFailed: It cannot be read.
+        """
+        digest, path = hashlib.sha256(), Path(file.path)
+        with refusals(path):
+            try:
+                with path.open("rb") as content:
+                    while chunk := content.read(CHUNK):
+                        if self._stopped():
+                            return None
+                        digest.update(chunk)
+                        self._observer.beat(self._account.name, self._clock.now())
+            except FileNotFoundError:
+                return ""
+        return digest.hexdigest()
 
     def _unfinished(self, tried: TriedFile, now: int) -> Unfinished:
         """The file as the schedule sees it; attempts that were given back cost nothing and do not count."""
@@ -214,3 +236,14 @@ class Uploads:
                 seconds=skew / SECOND,
                 remedy="the guard is widened by up to 5 min; check both clocks",
             )
+
+
+def _remove(file: FileRecord) -> None:
+    """Its bytes are not needed any more.
+
+    Raises:
+        SpoolFailed: The disk failed.
+    """
+    path = Path(file.path)
+    with refusals(path):
+        path.unlink(missing_ok=True)

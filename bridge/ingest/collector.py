@@ -175,7 +175,8 @@ class Collector:
 
     def ended(self, partition: Partition, offset: int) -> None:
         """Nothing below this offset is left to read."""
-        self._reached(partition, offset)
+        if self._progress is not None:
+            self._progress.end(partition, offset)
 
     def _told_assigned(self, going: frozenset[Partition]) -> None:
         self._parts.observer.assigned(bool(self._source.assigned - going))
@@ -316,6 +317,8 @@ class Collector:
 
     def _drop_held(self, partitions: frozenset[Partition]) -> None:
         """Their next owner reads again what waits of these partitions."""
+        if self._progress is not None:
+            self._progress.drop(partitions)
         for stream, held in list(self._held.items()):
             kept = [piece.without(partitions) for piece in held.pieces]
             held.pieces[:] = [piece for piece in kept if piece.messages]

@@ -24,7 +24,7 @@ from bridge.ingest.partition import Partition
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
 from bridge.ingest.source import Owner, SourceUnavailable
-from bridge.ingest.topic_watch import TopicWatch
+from bridge.ingest.topic_watch import TopicWatch, made_anew
 
 if TYPE_CHECKING:
     from bridge.ingest.client_settings import Settings
@@ -268,6 +268,11 @@ class KafkaSource:
 
     def _starts(self, partitions: list[Partition]) -> dict[Partition, Start]:
         found = self._parts.starts.ids.topic_ids(sorted({at.topic for at in partitions}))
+        for name in {at.topic for at in self._assigned} & found.keys():
+            if (
+                self._identity.topic_ids[name] != found[name]
+            ):  # others are read at old offsets
+                raise made_anew(name)
         self._identity.topic_ids |= found
         return self._parts.starts.find(
             self._consumer, partitions, cluster_id=self._identity.cluster_id, topic_ids=found

@@ -68,13 +68,26 @@ class Progress:
     def __init__(self, ends: Mapping[Partition, int]) -> None:
         self._ends = ends
         self._read: dict[Partition, int] = {}
+        self._ended: dict[Partition, int] = {}
 
     def reach(self, partition: tuple[str, int], next_offset: int) -> None:
         """All below this offset was read, or is known not to be there."""
         at = Partition(*partition)
         self._read[at] = max(next_offset, self._read.get(at, next_offset))
 
+    def end(self, partition: Partition, offset: int) -> None:
+        """Nothing below this offset is left to poll; what was polled may not be read yet."""
+        self._ended[partition] = offset
+
+    def drop(self, partitions: Iterable[Partition]) -> None:
+        """What was polled of these partitions and not read is gone: somebody polls it again."""
+        for at in partitions:
+            self._ended.pop(at, None)
+
     @property
     def complete(self) -> bool:
         """Every partition is at its end, or never held anything."""
-        return all(end == 0 or self._read.get(at, 0) >= end for at, end in self._ends.items())
+        return all(
+            end == 0 or max(self._read.get(at, 0), self._ended.get(at, 0)) >= end
+            for at, end in self._ends.items()
+        )

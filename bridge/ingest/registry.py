@@ -98,7 +98,8 @@ class Registry:
 
     def _ask(self, schema_id: int) -> Schema:
         """One GET. Messages quote neither the client's errors nor the answer: both may hold credentials."""
-        self._see_name_service()
+        if self._client is None:
+            self._see_name_service()
         try:
             return self._connected().get_schema(schema_id)
         except SchemaRegistryError as error:
@@ -121,8 +122,8 @@ class Registry:
     def _see_name_service(self) -> None:
         """The client's time limits begin behind it; what it answers, the client asks again and tells."""
         address = urlsplit(self._settings.url)
-        port = address.port or (443 if address.scheme == "https" else 80)
         try:
+            port = address.port or (443 if address.scheme == "https" else 80)
             self._names.addresses(address.hostname or "", port, TIMEOUT / SECOND)
         except NoAnswer as error:
             raise self._unreachable(f"cannot be asked: {error}") from None

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 
-from confluent_kafka import KafkaException
-
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.calls import Calls
@@ -50,13 +48,17 @@ class TopicWatch:
     @staticmethod
     def _compare(before: Mapping[str, str], known: Mapping[str, str], answer: Future[dict[str, str]]) -> None:
         """An answer that is older than the present assignment says nothing, nor does one that failed."""
-        try:
-            found = answer.result()
-        except KafkaException:
+        if answer.exception() is not None:
             return
+        found = answer.result()
         for name, topic_id in found.items():
             if before[name] == known.get(name, topic_id) != topic_id:
-                raise BridgeError(
-                    f"topic {name}: it was made anew while it was read: start again, then the new one is "
-                    f"read from its beginning"
-                )
+                raise made_anew(name)
+
+
+def made_anew(name: str) -> BridgeError:
+    """What to tell of a topic that is another one than we read."""
+    return BridgeError(
+        f"topic {name}: it was made anew while it was read: start again, then the new one is read from its "
+        f"beginning"
+    )

@@ -143,8 +143,8 @@ def _remove_ended_files(spool: Spool, ledger: Ledger) -> None:
     """Built files that nobody will upload: a process died before it noted one, or before it removed it."""
     for path in sorted(spool.files_directory.iterdir()):
         file = ledger.file(path.name)
-        if file is None or file.state not in UNFINISHED:
-            path.unlink()
+        if path.is_file() and (file is None or file.state not in UNFINISHED):
+            spool.remove(path)
             log.info("built_file_removed", file=path.name, noted=file is not None)
 
 

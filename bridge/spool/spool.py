@@ -149,6 +149,15 @@ class Spool(RunStore):
         """A file in the making, to be published in a folder of the spool."""
         return DurableFile(self._tools.disk, self.temporary_directory)
 
+    def remove(self, path: Path) -> None:
+        """A file of the spool is gone, if it was there.
+
+        Raises:
+            SpoolFailed: The disk failed.
+        """
+        with self._tools.writing():
+            self._tools.unlink(path)
+
     def write_file(self, name: str, data: bytes) -> None:
         """A file of the spool, by its path within it, holds `data`: whole and synced.
 

@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "built files that a crash left stay for ever",
         "service/opening.py",
-        "            path.unlink()\n",
+        "            spool.remove(path)\n",
         "",
     ),
 )
