@@ -115,11 +115,11 @@ def test_show_does_not_keep_a_user_without_end(tmp_path: Path, monkeypatch: pyte
     """Of a user with more statements than any has, some rows are shown and the others counted."""
     monkeypatch.setattr(file_summary, "MOST_STATEMENTS", 20)
     path = written(tmp_path / NAME, HEADER + f"{USERS[0]} {'1:0 ' * 10}\n" * 5)
-    assert run("show", path, "--user", USERS[0]).output.splitlines()[3:] == [
-        "… and 2 more lines of this user"
+    assert run("show", path, "--user", USERS[0]).output.splitlines()[2:] == [
+        "… and 3 more lines of this user"
     ]
     shown = json.loads(run("show", path, "--user", USERS[0], "--json").output)
-    assert (len(shown["rows"]), shown["further_rows"]) == (3, 2)
+    assert (len(shown["rows"]), shown["further_rows"]) == (2, 3)
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from bridge.config import SftpSettings
 from bridge.deliver.remote import Outcome, Reason, UploadFailed, UploadStage
 from bridge.deliver.sftp import SftpRemote
 from bridge.deliver.ssh import Patience
+from bridge.name_service import Address, NameService
 from tests.parts.openssh import OpenSsh
 from tests.parts.proxy import Proxy
 from tests.parts.waiting import free_port, until
@@ -317,3 +319,16 @@ def _small_disk(sshd: OpenSsh, size: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.failure(38)
+def test_an_address_that_the_kernel_does_not_know_is_passed_over(sshd: OpenSsh):
+    """Where IPv6 is off, a server that has such an address first is reached by its other one."""
+
+    def look_up(host: str, port: int) -> list[Address]:
+        foreign = (socket.AF_X25 if hasattr(socket, "AF_X25") else 9, socket.SOCK_STREAM, 0, ("::1", port))
+        return [foreign, (socket.AF_INET, socket.SOCK_STREAM, 0, (host, port))]
+
+    remote = remote_of(sshd)
+    remote._names = NameService(look_up)
+    remote.check()
