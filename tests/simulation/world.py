@@ -8,6 +8,8 @@ from random import Random
 
 from bridge.clock import DAY, SECOND
 from bridge.deliver.file_state import FileState
+from bridge.deliver.records import AudienceState
+from bridge.deliver.waiting import audiences, pending
 from bridge.errors import BridgeError
 from bridge.ingest.partition import Partition
 from bridge.service.opening import Opened
@@ -200,11 +202,11 @@ class World:
 
     @staticmethod
     def _waits(held: Opened) -> bool:
-        states = held.ledger.audiences()
+        """Whether the bridge itself knows of something to deliver; where it is wrong, I1 does not hold."""
+        states, runs = held.ledger.audiences(), held.spool.runs()
         return any(
-            audience not in states or states[audience].frontier.lowest < run.number
-            for run in held.spool.runs()
-            for audience in run.audiences
+            pending(audience, states.get(audience, AudienceState()), runs) is not None
+            for audience in audiences(runs)
         )
 
     def _be_judged(self) -> None:
