@@ -4,7 +4,6 @@ All of it runs in the ingest thread: librdkafka calls back only while it is poll
 kept, and raised by the poll that it happened in.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from bridge.backoff import retrying
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.calls import Calls, ThreadedCalls
+from bridge.ingest.client_log import ClientLog
 from bridge.ingest.clients import MakeConsumer
 from bridge.ingest.cluster import TIMEOUT, edges
 from bridge.ingest.commits import Commits
@@ -269,9 +269,7 @@ class KafkaSource:
     def _starts(self, partitions: list[Partition]) -> dict[Partition, Start]:
         found = self._parts.starts.ids.topic_ids(sorted({at.topic for at in partitions}))
         for name in {at.topic for at in self._assigned} & found.keys():
-            if (
-                self._identity.topic_ids[name] != found[name]
-            ):  # others are read at old offsets
+            if self._identity.topic_ids[name] != found[name]:  # others are read at old offsets
                 raise made_anew(name)
         self._identity.topic_ids |= found
         return self._parts.starts.find(
@@ -366,24 +364,13 @@ class KafkaSource:
             raise failure
 
 
-class _ClientLog:
-    """Librdkafka's own log lines: what matters of them is told by errors, the rest is for debugging."""
-
-    def log(self, level: int, text: str, *arguments: object) -> None:
-        """Take a line as the standard library's loggers do."""
-        if level >= logging.CRITICAL:
-            _log.error("librdkafka", text=text % arguments)
-        else:
-            _log.debug("librdkafka", text=text % arguments)
-
-
 def _consumer(
     parts: KafkaParts,
     *,
     on_error: Callable[[KafkaError], None],
     on_commit: Callable[[KafkaError | None, list[TopicPartition]], None],
 ) -> Consumer:
-    callbacks = {"error_cb": on_error, "on_commit": on_commit, "logger": _ClientLog()}
+    callbacks = {"error_cb": on_error, "on_commit": on_commit, "logger": ClientLog()}
     try:
         return parts.consumer({**parts.settings, **callbacks})
     except KafkaException as exception:
