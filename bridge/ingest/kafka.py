@@ -141,7 +141,8 @@ class KafkaSource:
         if self._commits.due:
             self._send_commits()
         self._tell_missing()
-        self._topics.look({at.topic: self._identity.topic_ids[at.topic] for at in self._assigned})
+        if self._topics.due:
+            self._topics.look({at.topic: self._identity.topic_ids[at.topic] for at in self._assigned})
         return batch
 
     def pause(self, streams: frozenset[str]) -> None:

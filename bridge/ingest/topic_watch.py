@@ -27,6 +27,13 @@ class TopicWatch:
         self._due = 0
         self._asked: tuple[Mapping[str, str], Future[dict[str, str]]] | None = None
 
+    @property
+    def due(self) -> bool:
+        """It is time to look."""
+        if self._asked is not None:
+            return self._asked[1].done()
+        return self._clock.now() >= self._due
+
     def look(self, known: Mapping[str, str]) -> None:
         """Ask, or look for the answer, where it is time.
 
