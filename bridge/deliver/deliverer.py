@@ -6,6 +6,7 @@ One thread an account, so one delivery at a time. It looks again when the decisi
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import structlog
@@ -244,8 +245,8 @@ class Deliverer:
             removals_only=decision.removals_only,
             historical_before=None if age is None else self._parts.clock.now() - age,
         )
-        gathered = self._beating(gather(audience, view, start))
-        return build(recipe, gathered, lambda: self._header(audience))
+        with closing(gather(audience, view, start)) as ranges:
+            return build(recipe, self._beating(ranges), lambda: self._header(audience))
 
     def _beating(self, ranges: Iterable[Gathered]) -> Iterator[Gathered]:
         """A large file takes minutes to build: its thread works all the while, and can be stopped."""

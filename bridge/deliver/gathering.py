@@ -3,7 +3,7 @@
 Users are taken in ranges, so that memory is bounded however many there are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -103,10 +103,11 @@ def next_start(view: View, *, removals_only: bool) -> str:
     return min(_own_starts(view), key=lambda start: (_sent(view, start, removals_only=removals_only), start))
 
 
-def gather(audience: Audience, view: View, start: str) -> Iterator[Gathered]:
+def gather(audience: Audience, view: View, start: str) -> Generator[Gathered]:
     """What the users from `start` on have to send, range by range.
 
-    While one range is judged, what waits and what was delivered of the next is read by another thread.
+    While one range is judged, what waits and what was delivered of the next is read by another thread;
+    that one ends when this is closed.
 
     Raises:
         RunDamaged: A run that is needed does not match its checksum.

@@ -1,6 +1,7 @@
 """The deliverer alone: what it does with the quota, with failures, and with what it cannot judge."""
 
 import random
+import threading
 import uuid
 from dataclasses import replace
 from itertools import pairwise
@@ -278,12 +279,14 @@ def test_what_parts_of_one_delivery_set_aside_is_all_kept(tmp_path):
 
 
 def test_a_stop_leaves_a_file_that_is_being_built(tmp_path):
-    """Told to stop, it builds no further: no file stays, no try is spent, and a restart delivers it all."""
+    """Told to stop, it builds no further: no file or thread stays, no try is spent, a restart delivers."""
     site = Site(tmp_path)
     site.give(Write(1, 7))
     site.draining = True
     site.deliverer.stop()
+    threads = set(threading.enumerate())
     site.deliverer.step()
+    assert set(threading.enumerate()) == threads
     assert list(site.spool.files_directory.iterdir()) == []
     assert site.remote.tried == []
     site.restart()
