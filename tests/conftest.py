@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from tests.parts import kafka as kafka_part
-from tests.parts import openssh
+from tests.parts import openssh, tools
 from tests.parts.kafka import Kafka
 from tests.parts.openssh import OpenSsh
 from tests.parts.registry import SchemaRegistry
@@ -53,6 +53,24 @@ def registry() -> Iterator[SchemaRegistry]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def helm() -> str:
+    """The path of Helm."""
+    return _program("helm", tools.found_helm())
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The path of Prometheus's checker."""
+    return _program("promtool", tools.found("promtool"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a browser."""
+    return _program("chromium", tools.found("chromium"))
+
+
 @contextmanager
 def _running_sshd() -> Iterator[OpenSsh]:
     _need(openssh.missing())
@@ -69,3 +87,9 @@ def _need(missing: str | None) -> None:
         pytest.fail(f"{missing}, and with CI=true no test may be left out")
     if missing:
         pytest.skip(missing)
+
+
+def _program(name: str, path: str | None) -> str:
+    _need(None if path else f"{name} is missing: tests/parts/install.sh brings it")
+    assert path
+    return path

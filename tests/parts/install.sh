@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Java, Maven and OpenSSH's sshd, for the tests on real parts. `make test` calls this.
+# Java, Maven, OpenSSH's sshd, Chromium, promtool and Helm, for the tests on real parts. `make test` calls this.
 # As root they are installed; else one line says which tests are left out. With CI=true nothing may be.
 set -euo pipefail
 
@@ -8,6 +8,9 @@ java_17() {  # a stub without a runtime counts as missing
     version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p') || return 1
     [ "${version:-0}" -ge 17 ]
 }
+
+helm_version=v3.22.0
+helm=${XDG_CACHE_HOME:-$HOME/.cache}/s2s-bridge/helm-$helm_version
 
 packages=()
 left_out=()
@@ -21,6 +24,9 @@ check() {
     left_out=()
     java_17 && command -v mvn >/dev/null || needs "openjdk-17-jre-headless maven" kafka
     command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || needs openssh-server sshd
+    command -v chromium >/dev/null || needs "chromium fonts-dejavu-core" browser
+    command -v promtool >/dev/null || needs prometheus promtool
+    command -v go >/dev/null || [ -x "$helm" ] || needs golang-go helm
 }
 
 check
@@ -32,6 +38,19 @@ if [ ${#packages[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/n
         tail -n 5 "$log" >&2
     rm -f "$log"
     check
+fi
+
+# Helm is in no distribution: it is built once, which takes some minutes, and kept.
+if [ ! -x "$helm" ] && command -v go >/dev/null; then
+    echo "building helm $helm_version" >&2
+    folder=$(mktemp -d)
+    if GOBIN=$folder go install "helm.sh/helm/v3/cmd/helm@$helm_version" 2>"$folder/log"; then
+        mkdir -p "${helm%/*}" && mv "$folder/helm" "$helm"
+    else
+        tail -n 5 "$folder/log" >&2
+        needs "helm $helm_version (go install failed)" helm
+    fi
+    rm -rf "$folder"
 fi
 
 if [ ${#packages[@]} -gt 0 ]; then
