@@ -90,7 +90,8 @@ class Start:
     note: str | None = None
     """Why, where it is worth a line in the log."""
     commit: bool = False
-    """Commit this offset under our mark at once, or the next start would have to decide again."""
+    """Commit this offset under our mark at once: else the next start would have to decide again, and where no
+    event comes for so long that the runs are retired, it would have nothing left to decide by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _wanted(case: Situation) -> Start | Refused:
 
 def _without_commit(case: Situation, why: str) -> Start:
     if case.taken is not None:
-        return Start(case.taken.next_offset, f"{why}; the spool's position is used")
+        return Start(case.taken.next_offset, f"{why}; the spool's position is used", commit=True)
     if case.commit is None and case.low == 0:
         return Start(0)
     return Start(case.low, f"{why}; nothing of it is in the spool; started at the first offset kept")
@@ -140,9 +141,8 @@ def _without_commit(case: Situation, why: str) -> Start:
 def _after_own_commit(commit: Commit, mark: Mark, taken: Taken | None) -> Start:
     if taken is None or taken.run <= mark.run or taken.next_offset <= commit.offset:
         return Start(commit.offset)
-    return Start(
-        taken.next_offset, f"run {taken.run} was sealed but not committed; the spool's position is used"
-    )
+    why = f"run {taken.run} was sealed but not committed"
+    return Start(taken.next_offset, f"{why}; the spool's position is used", commit=True)
 
 
 def _foreign(case: Situation, commit: Commit) -> Refused:

@@ -42,15 +42,13 @@ def taken(next_offset, run):
         pytest.param(case(low=7), 7, True, False, id="first start of a topic that retention has shortened"),
         pytest.param(case(commit=commit(50)), 50, False, False, id="own commit, its run is gone"),
         pytest.param(case(commit=commit(50), taken=taken(50, 5)), 50, False, False, id="own commit of a run"),
-        pytest.param(
-            case(commit=commit(50), taken=taken(80, 6)), 80, True, False, id="sealed, not committed"
-        ),
+        pytest.param(case(commit=commit(50), taken=taken(80, 6)), 80, True, True, id="sealed, not committed"),
         pytest.param(case(commit=commit(50), taken=taken(80, 5)), 50, False, False, id="older run loses"),
         pytest.param(case(commit=commit(50), taken=taken(40, 6)), 50, False, False, id="commit is ahead"),
         pytest.param(
             case(commit=Commit(offset=20, metadata=""), taken=taken(80, 6)), 20, True, True, id="reset wins"
         ),
-        pytest.param(case(taken=taken(80, 6)), 80, True, False, id="offsets expired"),
+        pytest.param(case(taken=taken(80, 6)), 80, True, True, id="offsets expired"),
         pytest.param(
             case(commit=commit(50, topic="topic-id-0"), high=10), 0, True, False, id="topic made anew"
         ),
@@ -58,7 +56,7 @@ def taken(next_offset, run):
             case(commit=commit(50, topic="topic-id-0"), taken=taken(4, 9), high=10),
             4,
             True,
-            False,
+            True,
             id="topic made anew, consumed, not committed",
         ),
         pytest.param(
@@ -235,6 +233,16 @@ def test_every_history_is_resumed_without_loss(steps):
             case "retire":
                 past.runs = past.runs[1:]
         assert set(range(past.low, past.position)) <= past.held | past.excused | window
+
+
+@pytest.mark.parametrize("witness", [commit(3), None], ids=["not committed", "expired"])
+def test_a_quiet_topic_is_not_read_again(witness):
+    """Where the last commit is missing, the first start makes up for it: the runs may be retired after it."""
+    past = History(high=9, position=9, commit=witness, runs=[taken(9, 6)])
+    restart(past)
+    past.runs = []
+    restart(past)
+    assert past.position == 9
 
 
 def restart(past):
