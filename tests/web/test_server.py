@@ -1,0 +1,214 @@
+"""A web server for whoever reaches its port: connections of many requests, applications that fail."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from bridge.errors import BridgeError
+from bridge.web.bounds import Bounds
+from bridge.web.server import WebServer
+from tests.parts.waiting import until
+
+BOUNDS = Bounds(request_seconds=0.5, answer_seconds=0.5, request_bytes=1000)
+
+
+async def who(request: Request):
+    return PlainTextResponse(f"{request.client.host} {request.url.query}\n")
+
+
+async def fails(_: Request):
+    raise ValueError("5f1a6f43 is a user")
+
+
+async def endless(_: Request):
+    async def more():
+        while True:
+            await asyncio.sleep(0)  # as any that works for its next piece
+            yield bytes(100_000)
+
+    return StreamingResponse(more())
+
+
+async def breaks(_: Request):
+    async def more():
+        yield b"begun"
+        raise ValueError("5f1a6f43 is a user")
+
+    return StreamingResponse(more())
+
+
+APPLICATION = Starlette(
+    routes=[Route(f"/{one.__name__}", one, methods=["GET", "POST"]) for one in (who, fails, endless, breaks)]
+)
+
+
+def serving(bounds=BOUNDS):
+    headers = {"X-Ours": "yes"}
+    return WebServer(APPLICATION, "127.0.0.1:0", setting="a.listen", headers=headers, bounds=bounds)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as one:
+        yield one
+
+
+@pytest.fixture
+def connection(server):
+    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as one:
+        yield one
+
+
+def request(path, *headers, method="GET"):
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: a", *headers, "", ""]).encode()
+
+
+def answered(connection):
+    """The status of one answer, its headers as text, and its body; None: the connection was closed."""
+    with connection.makefile("rb") as answer:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = answer.readline()
+            if not line:
+                return None
+            head += line
+        text = head.decode()
+        length = next(line for line in text.splitlines() if line.startswith("content-length"))
+        return int(text.split()[1]), text, answer.read(int(length.split()[1])).decode()
+
+
+def left(connection):
+    """What comes until the other end closes."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while more := connection.recv(65_536):
+            answer += more
+    return answer
+
+
+def connections(server):
+    return len(server._server.server_state.connections)
+
+
+def test_a_connection_carries_many_requests_with_bounds_of_its_own_each(connection):
+    """Together they may be longer, and take longer, than one: the time and size begin anew with each."""
+    for number in range(4):
+        connection.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):  # nothing comes unasked, and nobody hangs up so soon
+            pytest.fail(repr(connection.recv(1)))
+        connection.settimeout(20)
+        connection.sendall(request(f"/who?{number}{'a' * 700}"))
+        status, head, body = answered(connection)
+        assert (status, body[:11]) == (200, f"127.0.0.1 {number}")
+        assert "x-ours: yes\r\n" in head
+
+
+def test_an_idle_connection_is_closed(connection, server):
+    """After an answer the next request has to come in time."""
+    connection.sendall(request("/who"))
+    assert answered(connection)[0] == 200
+    assert left(connection) == b""
+    until(lambda: connections(server) == 0, "its end", 5)
+
+
+def test_requests_may_come_at_once(connection):
+    """Each has its answer, in order."""
+    connection.sendall(request("/who?1") + request("/who?2", "Connection: close"))
+    assert [line for line in left(connection).splitlines() if line.startswith(b"127")] == [
+        b"127.0.0.1 1",
+        b"127.0.0.1 2",
+    ]
+
+
+@pytest.mark.parametrize("after", [b"", request("/who")])
+@pytest.mark.parametrize(
+    "large",
+    [request("/who?" + "a" * 1_000_000), request("/who", "X: " + "a" * 990), request("/who") + bytes(1_000)],
+)
+def test_a_large_request_is_refused(connection, after, large):
+    """431 where it comes as one, else the end of the connection; and our headers are there."""
+    connection.sendall(after)
+    if after:
+        assert answered(connection)[0] == 200
+    with contextlib.suppress(ConnectionError):
+        connection.sendall(large)
+    answer = left(connection)
+    assert answer == b"" or (answer.startswith(b"HTTP/1.1 431 ") and b"\r\nx-ours: yes\r\n" in answer)
+
+
+def test_a_body_that_drips_is_cut(connection, server):
+    """The time of a body is that of the answer: the application has it already."""
+    connection.sendall(request("/who", "Content-Length: 900", method="POST"))
+    assert answered(connection)[0] == 200
+    connection.settimeout(0.05)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(400):
+            connection.sendall(b"a")
+            with contextlib.suppress(TimeoutError):
+                if not connection.recv(1):
+                    break
+        else:
+            pytest.fail("it may go on for ever")
+    until(lambda: connections(server) == 0, "its end", 5)
+
+
+def test_an_endless_answer_that_nobody_takes_is_cut(connection, server, capfd):
+    """And its application does not go on."""
+    connection.sendall(request("/endless"))
+    until(lambda: connections(server) == 1, "the request", 5)
+    until(lambda: connections(server) == 0, "its end", 5)
+    until(lambda: not server._server.server_state.tasks, "the application's end", 5)
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_nobody_is_believed_to_be_somebody_else(connection):
+    """Headers of proxies say nothing about who asks."""
+    connection.sendall(request("/who", "X-Forwarded-For: 9.9.9.9", "Forwarded: for=9.9.9.9"))
+    assert answered(connection)[2].startswith("127.0.0.1 ")
+
+
+@pytest.mark.parametrize("path", ["/fails", "/breaks"])
+def test_an_application_that_fails_is_told_in_the_log_alone(connection, path, capfd):
+    """500, or the end of an answer that has begun; the log has a line, and stderr nothing."""
+    with capture_logs() as lines:
+        connection.sendall(request(path, "Connection: close"))
+        answer = left(connection)
+    assert answer.startswith(b"HTTP/1.1 500 ") or not answer.endswith(b"0\r\n\r\n")
+    assert b"5f1a6f43" not in answer
+    assert [line["event"] for line in lines] == ["http_failed"]
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_it_stops_when_an_answer_never_ends():
+    """It waits for answers no longer than its bounds say, and its thread and address are free."""
+    bounds = Bounds(stop_seconds=1)
+    with serving(bounds) as server, contextlib.ExitStack() as stack:
+        one = stack.enter_context(
+            contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20))
+        )
+        one.sendall(request("/endless"))
+        until(lambda: len(server._server.server_state.tasks) == 1, "the request", 5)
+        taking = threading.Thread(target=left, args=(one,))
+        taking.start()
+        port = server.port
+        server.__exit__()
+        taking.join(10)
+        assert not taking.is_alive()
+        assert not server._thread.is_alive()
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_an_address_that_cannot_be_had_is_one_clear_line(server):
+    """The error names the setting, the address and the remedy."""
+    with pytest.raises(
+        BridgeError, match=r"^a\.listen: cannot listen on 127.0.0.1:\d+ \(.*\); choose another"
+    ):
+        WebServer(APPLICATION, f"127.0.0.1:{server.port}", setting="a.listen", headers={}, bounds=BOUNDS)
