@@ -10,7 +10,9 @@ class Bounds:
     connections: int = 64
     """Open at once; a further one takes the place of whoever has kept us waiting the longest."""
     request_seconds: float = 10.0
-    """For a whole request: since the connection was made, or since the answer before."""
+    """For a whole request: since the connection was made, or since the answer before.
+
+    Between requests uvicorn waits 5 s for the first byte of the next."""
     answer_seconds: float = 30.0
     """Since the request, until its answer is made and taken."""
     request_bytes: int = 16_384

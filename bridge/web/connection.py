@@ -76,8 +76,6 @@ class Connection(H11Protocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes, in any case
         """Who has said all, and says that, still gets an answer."""
-        if self.working:
-            self.cycle.keep_alive = False
         return self.working
 
     def handle_events(self) -> None:

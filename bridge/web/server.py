@@ -91,8 +91,8 @@ class WebServer:
     def _serve(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except Exception as error:  # else the thread would print a traceback
-            log.error("http_failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001  # else the thread would print a traceback
+            _tell("the server ended", error)
         finally:
             self._socket.close()
 
@@ -138,11 +138,15 @@ def _telling(application: ASGIApp) -> ASGIApp:
         try:
             await application(scope, receive, send)
         except Exception as error:
-            log.error("http_failed", exc_info=error)
+            _tell("a request failed", error)
             raise
 
     return told
 
 
 def _told(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    log.error("http_failed", what=context.get("message"), exc_info=context.get("exception"))
+    _tell(str(context.get("message")), context.get("exception"))
+
+
+def _tell(what: str, error: object) -> None:
+    log.error("http_failed", what=what, exc_info=error)

@@ -94,6 +94,18 @@ def left(connection):
     return answer
 
 
+def stays(connection, seconds):
+    """Whether for so long nothing comes, and nobody hangs up."""
+    connection.settimeout(seconds)
+    try:
+        connection.recv(1)
+    except TimeoutError:
+        return True
+    finally:
+        connection.settimeout(20)
+    return False
+
+
 def connections(server):
     return len(server._server.server_state.connections)
 
@@ -101,14 +113,38 @@ def connections(server):
 def test_a_connection_carries_many_requests_with_bounds_of_its_own_each(connection):
     """Together they may be longer, and take longer, than one: the time and size begin anew with each."""
     for number in range(4):
-        connection.settimeout(0.2)
-        with contextlib.suppress(TimeoutError):  # nothing comes unasked, and nobody hangs up so soon
-            pytest.fail(repr(connection.recv(1)))
-        connection.settimeout(20)
+        assert stays(connection, 0.2)
         connection.sendall(request(f"/who?{number}{'a' * 700}"))
         status, head, body = answered(connection)
         assert (status, body[:11]) == (200, f"127.0.0.1 {number}")
         assert "x-ours: yes\r\n" in head
+
+
+def test_a_request_and_its_answer_have_times_of_their_own():
+    """An answer may take longer than a request may, and the next request longer than an answer."""
+    allowed = threading.Event()
+
+    def slow(_: Request):
+        allowed.wait(20)
+        return PlainTextResponse("made\n")
+
+    application = Starlette(routes=[Route("/slow", slow)])
+    short, long = 0.3, 20
+    for request_seconds, answer_seconds in ((short, long), (long, short)):
+        bounds = Bounds(request_seconds=request_seconds, answer_seconds=answer_seconds)
+        with (
+            WebServer(application, "127.0.0.1:0", setting="a.listen", headers={}, bounds=bounds) as server,
+            contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+        ):
+            connection.sendall(request("/slow"))
+            if answer_seconds == long:
+                assert stays(connection, 2 * short)
+                allowed.set()
+            assert answered(connection)[2] == "made\n"
+            if request_seconds == long:
+                assert stays(connection, 2 * short)
+                connection.sendall(request("/slow"))
+                assert answered(connection)[2] == "made\n"
 
 
 def test_an_idle_connection_is_closed(connection, server):
