@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 SILENT = logging.CRITICAL + 1
 
-LEAVING = 5.0
+LEAVING = 2.0
 """Seconds, beyond its bounds' own, after which a thread that does not stop is left behind: it is a daemon."""
 
 
