@@ -47,8 +47,6 @@ class Connection(H11Protocol):
     def cut(self) -> None:
         """End it at once, whatever was said or is still to be taken."""
         self.connections.discard(self)
-        if self.working:
-            self.cycle.disconnected = True  # whoever works on its answer need not send it
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's

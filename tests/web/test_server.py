@@ -242,6 +242,20 @@ def test_it_stops_when_an_answer_never_ends():
         socket.create_server(("127.0.0.1", port)).close()
 
 
+def test_it_waits_for_nobody_who_is_owed_nothing():
+    """Idle connections, new or after an answer, and requests that are not whole do not hold a stop up."""
+    with serving(Bounds(stop_seconds=60)) as server, contextlib.ExitStack() as stack:
+        for said in (b"", b"GET /who", request("/who")):
+            one = stack.enter_context(
+                contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20))
+            )
+            one.sendall(said)
+        assert answered(one)[0] == 200
+        until(lambda: connections(server) == 3, "all of them", 5)
+        server._server.should_exit = True
+        until(lambda: not server._thread.is_alive(), "its end", 20)
+
+
 def test_an_address_that_cannot_be_had_is_one_clear_line(server):
     """The error names the setting, the address and the remedy."""
     with pytest.raises(
