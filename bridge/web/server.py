@@ -98,10 +98,22 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told_last = ("", 0.0)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """What goes wrong in the loop is told in the log, not on stderr."""
-        asyncio.get_running_loop().set_exception_handler(_told)
+        asyncio.get_running_loop().set_exception_handler(self._tell_of)
         await super().startup(sockets)
+
+    def _tell_of(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Once a second: without descriptors the loop fails to accept as often as its backlog is long."""
+        what, now = str(context.get("message")), loop.time()
+        last, then = self._told_last
+        if what != last or now - then >= 1:
+            self._told_last = (what, now)
+            _tell(what, context.get("exception"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Whoever has not taken the answer by now does without."""
@@ -142,10 +154,6 @@ def _telling(application: ASGIApp) -> ASGIApp:
             raise
 
     return told
-
-
-def _told(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    _tell(str(context.get("message")), context.get("exception"))
 
 
 def _tell(what: str, error: object) -> None:

@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
+import json
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -14,6 +18,7 @@ from structlog.testing import capture_logs
 
 from bridge.errors import BridgeError
 from bridge.web.bounds import Bounds
+from bridge.web.connection import Connection
 from bridge.web.server import WebServer
 from tests.parts.waiting import until
 
@@ -118,6 +123,7 @@ def test_a_connection_carries_many_requests_with_bounds_of_its_own_each(connecti
         status, head, body = answered(connection)
         assert (status, body[:11]) == (200, f"127.0.0.1 {number}")
         assert "x-ours: yes\r\n" in head
+        assert "server:" not in head
 
 
 def test_a_request_and_its_answer_have_times_of_their_own():
@@ -205,6 +211,32 @@ def test_an_endless_answer_that_nobody_takes_is_cut(connection, server, capfd):
     assert "".join(capfd.readouterr()) == ""
 
 
+def test_what_goes_wrong_after_an_answer_has_begun_ends_it(connection):
+    """A body that is none is not refused in the midst of the answer to its request."""
+    connection.sendall(request("/endless", "Transfer-Encoding: chunked", method="POST"))
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    connection.sendall(b"none\r\n")
+    assert b"HTTP/1.1" not in left(connection)
+
+
+def test_a_connection_that_has_ended_leaves_nothing_behind():
+    """No timer keeps it: thousands a second would be many."""
+    with serving(Bounds(request_seconds=60, answer_seconds=60)) as server:
+        for said in (b"", b"GET /who", request("/who"), request("/who", "Connection: close"), b"\0\r\n"):
+            with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as one:
+                one.sendall(said)
+                if said.startswith(request("/who")[:20]):
+                    assert answered(one)[0] == 200
+
+        state = server._server.server_state
+
+        def kept():
+            gc.collect()
+            return [one for one in gc.get_objects() if type(one) is Connection and one.server_state is state]
+
+        until(lambda: not kept(), "the end of all", 5)
+
+
 def test_nobody_is_believed_to_be_somebody_else(connection):
     """Headers of proxies say nothing about who asks."""
     connection.sendall(request("/who", "X-Forwarded-For: 9.9.9.9", "Forwarded: for=9.9.9.9"))
@@ -244,7 +276,7 @@ def test_it_stops_when_an_answer_never_ends():
 
 def test_it_waits_for_nobody_who_is_owed_nothing():
     """Idle connections, new or after an answer, and requests that are not whole do not hold a stop up."""
-    with serving(Bounds(stop_seconds=60)) as server, contextlib.ExitStack() as stack:
+    with serving(Bounds(stop_seconds=60, request_seconds=60)) as server, contextlib.ExitStack() as stack:
         for said in (b"", b"GET /who", request("/who")):
             one = stack.enter_context(
                 contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20))
@@ -254,6 +286,19 @@ def test_it_waits_for_nobody_who_is_owed_nothing():
         until(lambda: connections(server) == 3, "all of them", 5)
         server._server.should_exit = True
         until(lambda: not server._thread.is_alive(), "its end", 20)
+
+
+def test_it_outlives_a_lack_of_descriptors():
+    """The log has a line a second, and who waited is served later; of a bad request it has none."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.web.starved"], timeout=60, check=True, capture_output=True
+    )
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert {(line["event"], line["what"]) for line in lines} == {
+        ("http_failed", "socket.accept() out of system resource")
+    }
+    assert len(lines) <= 3
+    assert ended.stdout == b"not yet\nserved\n"
 
 
 def test_an_address_that_cannot_be_had_is_one_clear_line(server):
