@@ -153,6 +153,15 @@ def test_a_request_and_its_answer_have_times_of_their_own():
                 assert answered(connection)[2] == "made\n"
 
 
+def test_a_request_may_come_in_pieces(connection):
+    """As long as all of it is no more than a request may be."""
+    whole = request("/who?" + "a" * 900)
+    for piece in (whole[:850], whole[850:]):
+        assert stays(connection, 0.1)
+        connection.sendall(piece)
+    assert answered(connection)[0] == 200
+
+
 def test_an_idle_connection_is_closed(connection, server):
     """After an answer the next request has to come in time."""
     connection.sendall(request("/who"))
