@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -10,6 +9,8 @@ from queue import SimpleQueue
 import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+from bridge.observe.http import Page
 
 log = structlog.get_logger()
 
@@ -24,7 +25,7 @@ Made = tuple[HTTPStatus, str, bytes]
 class PageThread:
     """Makes one page, a request after the other, until stopped."""
 
-    def __init__(self, path: str, page: Callable[[], Made]) -> None:
+    def __init__(self, path: str, page: Page) -> None:
         self._path = path
         self._page = page
         self._asked: SimpleQueue[Future[Made] | None] = SimpleQueue()
