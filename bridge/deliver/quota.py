@@ -151,6 +151,17 @@ def counted_since(now: int) -> int:
     return _start(now, DAY) - DAY - HOUR
 
 
+def of_day(settings: QuotaSettings, attempts: Iterable[Attempt], now: int, skew: int) -> list[Attempt]:
+    """The attempts whose bytes count in the day of `now`."""
+    guard = effective_guard(settings, skew)
+    return _touching(settings, attempts, now, guard, start=_start(now, DAY), length=DAY)
+
+
+def general_bytes(settings: QuotaSettings) -> int:
+    """The day's bytes that are for general files; the others are kept for files of removals alone."""
+    return settings.bytes_per_day - _reserve(settings)
+
+
 def usage(
     settings: QuotaSettings, attempts: Iterable[Attempt], now: int, skew: int, closed_until: int = 0
 ) -> Usage:
@@ -159,7 +170,7 @@ def usage(
     guard = effective_guard(settings, skew)
     counted = list(attempts)
     files = len(_touching(settings, counted, now, guard, start=hour, length=HOUR))
-    size = sum(attempt.bytes for attempt in _touching(settings, counted, now, guard, start=day, length=DAY))
+    size = sum(attempt.bytes for attempt in of_day(settings, counted, now, skew))
     if closed_until >= hour + HOUR:
         files = max(files, settings.files_per_hour)
     if closed_until >= day + DAY:

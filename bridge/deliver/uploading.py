@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from random import Random
 
 import structlog
 
@@ -21,11 +20,12 @@ from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.quota import Attempt, Room, closing, counted_since, room
-from bridge.deliver.records import FileRecord, Outcome, TriedFile
+from bridge.deliver.records import FileRecord, Outcome
 from bridge.deliver.remote import Outcome as RemoteOutcome
 from bridge.deliver.remote import Receipt, Remote, UploadFailed, UploadStage
-from bridge.deliver.schedule import Unfinished, retry_at
+from bridge.deliver.schedule import Unfinished
 from bridge.deliver.server_clock import ServerClock
+from bridge.deliver.waiting import as_unfinished
 from bridge.spool.disk import refusals
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class Uploads:
 
     def unfinished(self, now: int) -> list[Unfinished]:
         """The files that are built and not uploaded."""
-        return [self._unfinished(tried, now) for tried in self._ledger.unfinished(self._account.name)]
+        return [as_unfinished(tried, now) for tried in self._ledger.unfinished(self._account.name)]
 
     def discard_unbegun(self, audience: Audience) -> None:
         """A file of the audience that was built and not begun makes way for a newer one."""
@@ -206,27 +206,6 @@ class Uploads:
             except FileNotFoundError:
                 return ""
         return digest.hexdigest()
-
-    def _unfinished(self, tried: TriedFile, now: int) -> Unfinished:
-        """The file as the schedule sees it; attempts that were given back cost nothing and do not count."""
-        file = tried.file
-        ended = [
-            one.ended_at for one in tried.tries if one.outcome is not Outcome.GIVEN_BACK and one.ended_at
-        ]
-        hour = now - now % HOUR
-        jitter = Random(f"{file.name} {len(ended)}").random()  # noqa: S311  # the same at each look
-        return Unfinished(
-            name=file.name,
-            audience=file.audience,
-            bytes=file.bytes,
-            begun=file.state is FileState.UPLOADING,
-            replay=file.replay,
-            removals_only=file.progress.removals_only,
-            built_at=file.created_at,
-            tried_at=ended[-1] if ended else None,
-            attempts_this_hour=sum(at >= hour for at in ended),
-            next_try_at=retry_at(ended, jitter) if ended else 0,
-        )
 
     def _warn_of(self, skew: int) -> None:
         if abs(skew) > self._account.quota.guard + SECOND:  # it is known to half a second

@@ -1,13 +1,16 @@
-"""What waits of each audience, counted from the runs' footers."""
+"""What waits of each audience, counted from the runs' footers, and each file, as the schedule sees them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
+from bridge.clock import HOUR
+from bridge.deliver.file_state import FileState
 from bridge.deliver.lanes import Held, HeldReplay, Lane
-from bridge.deliver.records import AudienceState
-from bridge.deliver.schedule import Waiting
+from bridge.deliver.records import AudienceState, Outcome, TriedFile
+from bridge.deliver.schedule import Unfinished, Waiting, retry_at
 from bridge.spool.run import Block, Run
 
 
@@ -70,6 +73,26 @@ def as_waiting(audience: Audience, waits: Pending, state: AudienceState) -> Wait
         served_at=state.served_at,
         replay="",
         has_removals=waits.removals > 0,
+    )
+
+
+def as_unfinished(tried: TriedFile, now: int) -> Unfinished:
+    """A file, as the schedule sees it; attempts that were given back cost nothing and do not count."""
+    file = tried.file
+    ended = [one.ended_at for one in tried.tries if one.outcome is not Outcome.GIVEN_BACK and one.ended_at]
+    hour = now - now % HOUR
+    jitter = Random(f"{file.name} {len(ended)}").random()  # noqa: S311  # the same at each look
+    return Unfinished(
+        name=file.name,
+        audience=file.audience,
+        bytes=file.bytes,
+        begun=file.state is FileState.UPLOADING,
+        replay=file.replay,
+        removals_only=file.progress.removals_only,
+        built_at=file.created_at,
+        tried_at=ended[-1] if ended else None,
+        attempts_this_hour=sum(at >= hour for at in ended),
+        next_try_at=retry_at(ended, jitter) if ended else 0,
     )
 
 

@@ -13,11 +13,19 @@ from pathlib import Path
 from bridge.audience.audience import Audience
 from bridge.clock import DAY, SECOND, Clock
 from bridge.config import Account, Config, QuotaSettings, RollSettings
+from bridge.deliver.lanes import Held
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.quota import Usage, closing, counted_since, usage
+from bridge.deliver.quota import Attempt, Usage, closing, counted_since, usage
 from bridge.deliver.records import AudienceState, FileRecord
-from bridge.deliver.schedule import due_at
-from bridge.deliver.waiting import as_waiting, audiences, pending, unsent
+from bridge.deliver.schedule import Unfinished, Waiting, due_at
+from bridge.deliver.waiting import (
+    as_unfinished,
+    as_waiting,
+    audiences,
+    pending,
+    replays_waiting,
+    unsent,
+)
 from bridge.service.opening import LEDGER
 from bridge.service.replay_delivery import Delivery, held
 from bridge.spool.replays import Replay, ReplayState
@@ -40,6 +48,14 @@ class AccountStatus:
     """Until when its quota counts as spent, by the server's word or a lost ledger; None: it does not."""
     skew: int
     """The server's clock less ours, ms, as last measured."""
+    attempts: tuple[Attempt, ...]
+    """Those that count in its quota, since `counted_since`."""
+    known_since: int | None
+    """When its first attempt on record began; None: there is none."""
+    unfinished: tuple[Unfinished, ...]
+    """Its files that are built and not uploaded, as the schedule sees them."""
+    replays: tuple[Waiting, ...]
+    """What waits of its replays, as the schedule sees it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +76,8 @@ class AudienceStatus:
     """Every run up to this one is delivered."""
     served_at: int | None
     """When a file of it was last uploaded."""
+    waiting: Waiting
+    """The same, as the schedule sees it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,11 +205,10 @@ def _status(config: Config, now: int, known: _Known) -> Status:
         for audience in audiences(runs)
     )
     found = [audience for audience in waiting if audience is not None]
-    lost = bool(runs) and ledger is None
     return Status(
         at=now,
         notes=known.notes,
-        accounts=tuple(_account(account, ledger, now, lost=lost) for account in config.accounts),
+        accounts=tuple(_account(account, known, states, now) for account in config.accounts),
         audiences=tuple(sorted(found, key=lambda status: (status.oldest_read_at, status.audience))),
         histories=tuple(_histories(runs, states)),
         replays=tuple(_replay(replay, states, ledger) for replay in known.replays),
@@ -199,17 +216,24 @@ def _status(config: Config, now: int, known: _Known) -> Status:
     )
 
 
-def _account(account: Account, ledger: Ledger | None, now: int, *, lost: bool) -> AccountStatus:
+def _account(
+    account: Account, known: _Known, states: Mapping[Audience, AudienceState], now: int
+) -> AccountStatus:
     """An account whose ledger is lost has spent its windows: `--adopt` will say so too."""
-    name, settings = account.name, account.quota
+    name, settings, ledger = account.name, account.quota, known.ledger
     skew = ledger.skew(name) if ledger else 0
-    closed = ledger.closed_until(name) if ledger else _spent(settings, now) if lost else 0
+    closed = ledger.closed_until(name) if ledger else _spent(settings, now) if known.runs else 0
     attempts = ledger.attempts(name, counted_since(now)) if ledger else ()
+    read = tuple(held(one) for one in known.replays if one.record.state is ReplayState.READ)
     return AccountStatus(
         name=name,
         usage=usage(settings, attempts, now, skew, closed),
         closed_until=closed if closed > now else None,
         skew=skew,
+        attempts=attempts,
+        known_since=ledger.known_since(name) if ledger else None,
+        unfinished=tuple(as_unfinished(one, now) for one in (ledger.unfinished(name) if ledger else ())),
+        replays=tuple(replays_waiting(Held(runs=known.runs, replays=read), states, name)),
     )
 
 
@@ -223,14 +247,16 @@ def _waiting(
     waits = pending(audience, state, runs)
     if waits is None:
         return None
+    waiting = as_waiting(audience, waits, state)
     return AudienceStatus(
         audience=audience,
         memberships=waits.memberships,
         oldest_read_at=waits.oldest_read_at,
-        due_at=due_at(as_waiting(audience, waits, state), roll),
+        due_at=due_at(waiting, roll),
         horizon=state.horizon,
         delivered_run=state.frontier.lowest,
         served_at=state.served_at,
+        waiting=waiting,
     )
 
 
