@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from bridge.cli import check, dead_letters, demo, file, replay, run, status
+from bridge.cli import check, dead_letters, demo, file, plan, replay, run, status
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -31,6 +31,7 @@ app = typer.Typer(name=NAME, add_completion=False, rich_markup_mode=None, pretty
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("plan")(plan.plan)
 app.add_typer(file.app, name="file")
 app.command("replay")(replay.replay)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -96,6 +96,18 @@ def edges(admin: "AdminClient", partitions: Iterable[Partition]) -> dict[Partiti
     return {partition: Edges(lows[partition], highs[partition]) for partition in asked}
 
 
+def offsets_since(
+    admin: "AdminClient", partitions: Iterable[Partition], instant: int
+) -> dict[Partition, int | None]:
+    """The first offset of each partition whose message is no older than that instant; None: all are older.
+
+    Raises:
+        KafkaException: No broker answers.
+    """
+    found = _offsets(admin, list(partitions), OffsetSpec.for_timestamp(instant))
+    return {at: None if offset < 0 else offset for at, offset in found.items()}
+
+
 def _offsets(admin: "AdminClient", partitions: list[Partition], spec: OffsetSpec) -> dict[Partition, int]:
     if not partitions:
         return {}

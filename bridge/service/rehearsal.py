@@ -1,10 +1,8 @@
 """What a replay would send (`replay --dry-run`): read, judged and compressed as it would be, then dropped."""
 
-import io
 from dataclasses import dataclass
 from math import ceil
 from threading import Event
-from typing import TYPE_CHECKING
 
 from bridge.audience.audience import Audience
 from bridge.audience.lines import render
@@ -17,13 +15,11 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import WORTHWHILE
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences
+from bridge.service.nowhere import Nowhere
 from bridge.service.opening import LEDGER
 from bridge.service.replay_delivery import held, known_states
 from bridge.service.replaying import Replaying
 from bridge.service.wiring import placeholders
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 HOURS = 24
 """Of a day."""
@@ -148,7 +144,7 @@ def _share(
     """What an audience would be sent; None: nothing is pending of it, or it was stopped."""
     quota = config.account(audience.account).quota
     largest = min(quota.max_file_bytes, int(quota.bytes_per_day * _share_at_first(quota)))
-    member = CappedGzip(_Nowhere(), limit=2**62, level=config.roll.compression_level)
+    member = CappedGzip(Nowhere(), limit=2**62, level=config.roll.compression_level)
     memberships = superseded = beyond = 0
     for gathered in gather(audience, view, ""):
         if stop.is_set():
@@ -170,11 +166,3 @@ def _share(
         bytes=size,
         files=ceil(size / largest),
     )
-
-
-class _Nowhere(io.BytesIO):
-    """Takes bytes and keeps none."""
-
-    def write(self, data: "ReadableBuffer", /) -> int:
-        """As many as there are."""
-        return memoryview(data).nbytes

@@ -10,26 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import polars as pl
-
 from bridge.audience import audience_file
 from bridge.audience.audience import Audience
 from bridge.audience.header import Header
 from bridge.audience.lines import Lines, render
 from bridge.audience.merge import latest
 from bridge.audience.names import FileName, next_stamp, parse
-from bridge.audience.roster import Roster
-from bridge.audience.rows import source_rank
 from bridge.clock import SECOND
 from bridge.config import Account, Config, Stream
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.errors import BridgeError, UsageError
-from bridge.ingest.decode import decoder_for
-from bridge.ingest.intake import Intake, pieces
-from bridge.ingest.registry import Registry
 from bridge.ingest.topics import Topics
-from bridge.ingest.window import Window
-from bridge.service.newest import Newest, Reader
+from bridge.service.accepted import accept
+from bridge.service.newest import Reader
 from bridge.service.outside import Outside
 
 
@@ -57,14 +50,6 @@ class Sample:
     """Memberships of the other audiences that came, the most first."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Taken:
-    """What became of the events."""
-
-    rows: dict[Audience, pl.DataFrame]
-    refused: Counter[str]
-
-
 def sample(config: Config, outside: Outside, name: str, events: int, wanted: str | None) -> Sample:
     """A sample of a stream's newest events: of the audience that has the most memberships in them.
 
@@ -85,17 +70,18 @@ def sample(config: Config, outside: Outside, name: str, events: int, wanted: str
     if not newest.messages:
         raise BridgeError(f"stream {name}: its topics hold no event: produce some, then come again")
     now = outside.clock.now()
-    taken = _take(config, stream, newest, outside)
+    taken = accept(config, stream, newest, outside)
     if not taken.rows:
         raise BridgeError(
             f"stream {name}: none of its {len(newest.messages)} newest events was accepted"
             f"{_because(taken.refused)}: see contract and schema, or read more with --events"
         )
-    sizes = Counter({audience: len(rows) for audience, rows in taken.rows.items()})
+    merged = {audience: latest(audience, rows) for audience, rows in taken.rows.items()}
+    sizes = Counter({audience: len(rows) for audience, rows in merged.items()})
     audience = min(sizes, key=lambda one: (-sizes[one], one))
     account = config.account(audience.account)
     header = _header(audience, _name(account, audience, wanted, now), now)
-    lines = render(audience, taken.rows[audience], str(stream.placeholder_segment))
+    lines = render(audience, merged[audience], str(stream.placeholder_segment))
     data, lines = _packed(header, lines, account.quota.max_file_bytes, config.roll.compression_level)
     _check(data, header.file_identifier)
     return Sample(
@@ -117,23 +103,6 @@ def _stream(config: Config, name: str) -> Stream:
             return stream
     known = ", ".join(stream.name for stream in config.streams)
     raise UsageError(f"--stream {name}: there is no such stream; the configuration has {known}")
-
-
-def _take(config: Config, stream: Stream, newest: Newest, outside: Outside) -> _Taken:
-    """Decode and judge each event, and merge what is accepted."""
-    registry = Registry(config.schema_registry, outside.clock) if config.schema_registry else None
-    roster = Roster()
-    intake, window = Intake(stream, decoder_for(stream, registry), roster), Window(roster)
-    refused: Counter[str] = Counter()
-    for piece in pieces(newest.messages, outside.clock.now()):
-        read = intake.read(piece, source_rank(newest.cluster_id, newest.topic_ids[piece.topic]))
-        refused.update(str(letter.reason) for letter in read.refused)
-        for frame in read.frames:
-            window.add(frame, read_at=piece.read_at)
-    if registry is not None:
-        registry.close()
-    merged = {audience: latest(audience, rows) for audience, rows in window.drain().shards().items()}
-    return _Taken(rows=merged, refused=refused)
 
 
 def _because(refused: Counter[str]) -> str:
