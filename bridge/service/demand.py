@@ -1,13 +1,13 @@
 """What an audience asks for: how many memberships come, and how many bytes their files have.
 
-Files hold merged memberships: who comes into the same segments again and again costs no more within one file.
-How many are left of those that come in a time is told from a sample, as if each was drawn evenly from so many
-different ones: of n drawn from s, s * (1 - exp(-n / s)) differ. Real ones come less evenly, so that the
-sample's own time is told best.
+Files hold merged memberships, a line a user: who comes again and again costs less within one file. How many
+memberships and users are left of those that come in a time is told from a sample, as if each was drawn evenly
+from so many different ones: of n drawn from s, s * (1 - exp(-n / s)) differ. Real ones come less evenly, so
+that times like the sample's own are told best.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, expm1
 
 from bridge.audience.audience import Audience
@@ -42,13 +42,14 @@ class Demand:
     """Of a file, for each membership that is left when they are merged."""
     different: float | None
     """How many different memberships they seem to be drawn from; None: none came twice."""
+    bytes_per_user: float = 0
+    """Of a file, for each user in it, besides; 0: it is in those of the memberships."""
+    users: float | None = None
+    """How many different users the events seem to be of; None: none came twice."""
 
     def merged(self, duration: float) -> float:
         """How many are left of the memberships of so many ms."""
-        come = self.memberships * duration / SECOND
-        if self.different is None or come == 0:
-            return come
-        return -self.different * expm1(-come / self.different)
+        return _left(self.memberships * duration / SECOND, self.different)
 
     def left(self, duration: float) -> float:
         """The part of the memberships of so many ms that is left when they are merged."""
@@ -56,7 +57,8 @@ class Demand:
 
     def file_bytes(self, duration: float) -> float:
         """Size of a file with the memberships of so many ms."""
-        return HEADER + self.merged(duration) * self.bytes_per_membership
+        users = _left(self.events * duration / SECOND, self.users)
+        return HEADER + self.merged(duration) * self.bytes_per_membership + users * self.bytes_per_user
 
     def pause(self) -> float:
         """Milliseconds from a file to the next event, in the mean: before that nothing waits."""
@@ -64,13 +66,7 @@ class Demand:
 
     def times(self, factor: float) -> "Demand":
         """So many times as much, of the same memberships."""
-        return Demand(
-            audience=self.audience,
-            events=self.events * factor,
-            memberships=self.memberships * factor,
-            bytes_per_membership=self.bytes_per_membership,
-            different=self.different,
-        )
+        return replace(self, events=self.events * factor, memberships=self.memberships * factor)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +79,15 @@ class Demands:
     """What it was told from, and what is not known; for people."""
 
 
+def _left(come: float, drawn_from: float | None) -> float:
+    """How many are different of those that come."""
+    if drawn_from is None or come == 0:
+        return come
+    return -drawn_from * expm1(-come / drawn_from)
+
+
 def different(come: int, left: int) -> float | None:
-    """From how many different memberships so many were drawn, if merging left so many; None: all differ."""
+    """From how many different ones so many were drawn, if merging left so many; None: all differ."""
     if left >= come:
         return None
     low, high = float(left), float(_MANY)
@@ -106,16 +109,23 @@ def together(demands: Iterable[Demand]) -> tuple[Demand, ...]:
 
 
 def _sum(parts: list[Demand]) -> Demand:
-    memberships = sum(part.memberships for part in parts)
+    memberships, events = sum(part.memberships for part in parts), sum(part.events for part in parts)
     size = sum(part.memberships * part.bytes_per_membership for part in parts)
-    known = [part.different for part in parts if part.different is not None]
+    of_users = sum(part.events * part.bytes_per_user for part in parts)
     return Demand(
         audience=parts[0].audience,
-        events=sum(part.events for part in parts),
+        events=events,
         memberships=memberships,
         bytes_per_membership=size / memberships if memberships else parts[0].bytes_per_membership,
-        different=sum(known) if len(known) == len(parts) else None,
+        different=_sum_or_none([part.different for part in parts]),
+        bytes_per_user=of_users / events if events else parts[0].bytes_per_user,
+        users=_sum_or_none([part.users for part in parts]),
     )
+
+
+def _sum_or_none(each: list[float | None]) -> float | None:
+    known = [one for one in each if one is not None]
+    return sum(known) if len(known) == len(each) else None
 
 
 def given(config: Config, events_per_second: float) -> Demands:

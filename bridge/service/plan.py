@@ -206,8 +206,12 @@ def _cycle(demand: Demand, quota: QuotaSettings, roll: RollSettings, window: int
 
 def _full(demand: Demand, roll: RollSettings, window: int) -> float:
     """After how many ms its file is expected to reach `roll.max_bytes`: runs count before they are merged."""
-    rows = demand.merged(window) * demand.bytes_per_membership
-    return window * ceil(roll.max_bytes / rows)
+    return window * ceil(roll.max_bytes / _expected(demand, window, max(window, roll.max_age)))
+
+
+def _expected(demand: Demand, window: int, length: float) -> float:
+    """What the schedule expects of a window, in bytes: its rows at the mean of files of such a length."""
+    return demand.merged(window) * demand.file_bytes(length) / demand.merged(length)
 
 
 def _collecting(demand: Demand, quota: QuotaSettings, due: float, apart: float, turn: float = 0) -> _Cycle:
@@ -248,10 +252,7 @@ def _margin(cycles: Sequence[_Cycle], quota: QuotaSettings, window: int) -> floa
     A delivery begins only where there is room for twice what is expected of it, or for a part worth a slot
     (schedule, rule 5).
     """
-    expected = (
-        cycle.length * cycle.demand.merged(window) / window * cycle.demand.bytes_per_membership
-        for cycle in cycles
-    )
+    expected = (_expected(cycle.demand, window, cycle.length) * cycle.length / window for cycle in cycles)
     room = min(max(2 * max(expected, default=0), SMALLEST), quota.bytes_per_day // WORTHWHILE)
     return sum(cycle.bytes for cycle in cycles) + room
 

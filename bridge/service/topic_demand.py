@@ -29,7 +29,7 @@ from bridge.service.outside import Outside
 from bridge.service.status import iso
 from bridge.units import format_duration
 
-EVENTS = 20_000
+EVENTS = 50_000
 """Of each stream so many are looked at, the newest."""
 
 MOST_BYTES = 64_000_000
@@ -89,27 +89,39 @@ def _of_stream(config: Config, outside: Outside, reader: Reader, stream: Stream)
     accepted = accept(config, stream, newest, outside)
     level = config.roll.compression_level
     demands = tuple(
-        _demand(audience, rows, str(stream.placeholder_segment), level, len(newest.messages))
+        measured(audience, rows, str(stream.placeholder_segment), level).times(1 / len(newest.messages))
         for audience, rows in accepted.rows.items()
     )
     return _Found(demands=demands, flow=flow, notes=tuple(_notes(stream, flow, newest, accepted)))
 
 
-def _demand(audience: Audience, rows: pl.DataFrame, placeholder: str, level: int, messages: int) -> Demand:
-    """An audience's, for one message a second in the stream."""
+def measured(audience: Audience, rows: pl.DataFrame, placeholder: str, level: int) -> Demand:
+    """An audience's demand, as if these rows of its events, unmerged, came within a second.
+
+    What a file takes for users is told from the compressed ids alone, for memberships from the rest.
+    """
     merged = latest(audience, rows)
     text = render(audience, merged, placeholder).text
-    member = CappedGzip(Nowhere(), limit=2**62, level=level)
-    member.write(text)
-    member.close()
+    ids = list(dict.fromkeys(line.split(b" ", 1)[0] for line in text.splitlines()))
+    of_ids = _compressed(b"\n".join(ids), level)
+    of_rest = max(0, _compressed(text, level) - of_ids)
     events = rows.select(pl.struct("source", "partition", "offset").n_unique()).item()
     return Demand(
         audience=audience,
-        events=events / messages,
-        memberships=len(rows) / messages,
-        bytes_per_membership=member.bytes / len(merged),
+        events=events,
+        memberships=len(rows),
+        bytes_per_membership=of_rest / len(merged),
         different=different(len(rows), len(merged)),
+        bytes_per_user=of_ids / len(ids),
+        users=different(events, len(ids)),
     )
+
+
+def _compressed(text: bytes, level: int) -> int:
+    member = CappedGzip(Nowhere(), limit=2**62, level=level)
+    member.write(text)
+    member.close()
+    return member.bytes
 
 
 def _notes(stream: Stream, flow: Flow, newest: Newest, accepted: Accepted) -> Iterator[str]:

@@ -34,10 +34,9 @@ def advice(plan: Plan) -> Iterator[str]:
             yield _more(account)
     yield "quotas and accounts are the platform's to give: both quotas can be negotiated (then set quota)"
     if sum(one.bytes_per_day for one in plan.accounts) > SEPARATE:
-        yield (
-            f"above {format_size(SEPARATE)} a day in all it wants separate integrations, with credentials each: "
-            "by data (first party, third party) and inventory (of a stream, account: {display: a, mobile: b})"
-        )
+        most = format_size(SEPARATE)
+        yield f"above {most} a day in all it wants separate integrations, each with credentials of its own:"
+        yield "by data (first or third party) and inventory (a stream's account: {display: a, mobile: b})"
 
 
 def _excess(account: AccountPlan) -> str:
