@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -21,6 +22,11 @@ from tests.cli.test_status import a_file, attempt
 from tests.parts.bridging import Bridge, configuration, stream
 from tests.parts.collecting import value
 from tests.parts.spools import new_spool, one, seal
+
+ROOT = Path(__file__).parents[2]
+SHOWN = re.compile(
+    r"^\$ s2s-bridge (plan --config )(docs/example.yaml)( [^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL
+)
 
 TEXT = """\
 kafka: {{bootstrap_servers: "kafka:9092"}}
@@ -100,6 +106,15 @@ def test_bytes_that_do_not_fit(path, capsys):
     assert any("separate integrations" in line for line in found["advice"])
     audience = found["accounts"][0]["audiences"][0]
     assert (audience["usual_delay_seconds"], audience["longest_delay_seconds"]) == (None, None)
+
+
+def test_the_document_shows_what_it_says(capsys):
+    """What docs/plan.md shows of docs/example.yaml is what the command prints today."""
+    shown = SHOWN.findall((ROOT / "docs" / "plan.md").read_text())
+    assert len(shown) == 2
+    for verb, path, arguments, output in shown:
+        cli.main([*verb.split(), str(ROOT / path), *arguments.split()])
+        assert capsys.readouterr().out == output
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "many", "1e12", "nan"])
