@@ -17,20 +17,26 @@ from dataclasses import dataclass
 from math import ceil
 
 from bridge.audience.audience import Audience
-from bridge.clock import DAY, HOUR, MINUTE, SECOND
-from bridge.config import Account, Config, QuotaSettings, RollSettings
-from bridge.deliver.deliverer import LOOK
-from bridge.deliver.quota import WORTHWHILE, general_bytes
-from bridge.deliver.schedule import SMALLEST
-from bridge.service.demand import Demand, Demands
+from bridge.clock import HOUR, MINUTE, SECOND
+from bridge.config import Account, Config
+from bridge.deliver.quota import general_bytes
+from bridge.service.cycle import (
+    Cycle,
+    accounts_needed,
+    bytes_per_day,
+    cycle_of,
+    files_per_hour,
+    longest_wait,
+    margin,
+    round_of,
+    stretched,
+)
+from bridge.service.demand import Demands
 
 ROLLS = tuple(minutes * MINUTE for minutes in (1, 2, 5, 10, 15, 20, 30)) + tuple(
     hours * HOUR for hours in (1, 2, 3, 4, 6, 8, 12, 24)
 )
 """The values of `roll.max_age` that are tried, ms."""
-
-_LONGEST_ROUND = 10_000 * DAY
-"""A round may take as long, ms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,23 +120,6 @@ class Plan:
         }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Cycle:
-    """An audience from one delivery to the next."""
-
-    demand: Demand
-    due: float
-    """How old its oldest membership is when it is due, ms."""
-    apart: float
-    """Its deliveries are due no closer than this, ms: one leaves what was read and not sealed to the next."""
-    length: float
-    """From delivery to delivery, ms."""
-    bytes: float
-    """Of the delivery."""
-    parts: int
-    """Files that it takes."""
-
-
 def plan(demands: Demands, config: Config) -> Plan:
     """What is expected of these demands with this configuration."""
     return Plan(
@@ -143,7 +132,8 @@ def plan(demands: Demands, config: Config) -> Plan:
 
 def _fit(demands: Demands, config: Config, roll: int) -> bool:
     return all(
-        _files(cycles) <= account.quota.files_per_hour and _bytes(cycles) <= general_bytes(account.quota)
+        files_per_hour(cycles) <= account.quota.files_per_hour
+        and bytes_per_day(cycles) <= general_bytes(account.quota)
         for account in config.accounts
         for cycles in [_asked(demands, config, account, roll)]
     )
@@ -156,24 +146,24 @@ def _accounts(demands: Demands, config: Config, roll: int) -> list[AccountPlan]:
     ]
 
 
-def _asked(demands: Demands, config: Config, account: Account, max_age: int) -> list[_Cycle]:
+def _asked(demands: Demands, config: Config, account: Account, max_age: int) -> list[Cycle]:
     """The account's audiences, as if there were slots for all."""
     roll = config.roll.model_copy(update={"max_age": max_age})
     return [
-        _cycle(demand, account.quota, roll, config.window.max_age)
+        cycle_of(demand, account.quota, roll, config.window.max_age)
         for demand in demands.each
         if demand.audience.account == account.name and demand.memberships > 0
     ]
 
 
-def _account(account: Account, asked: Sequence[_Cycle], window: int) -> AccountPlan:
+def _account(account: Account, asked: Sequence[Cycle], window: int) -> AccountPlan:
     quota = account.quota
-    files, limit = _files(asked), general_bytes(quota)
-    turn = _round(asked, quota) if files > quota.files_per_hour else 0
-    cycles = [_stretched(cycle, quota, turn) for cycle in asked]
-    size = ceil(_bytes(cycles))
-    tight = size <= limit < size + _margin(cycles, quota, window)
-    promised = _promised(asked, quota, window) if size <= limit and not tight else None
+    files, limit = files_per_hour(asked), general_bytes(quota)
+    turn = round_of(asked, quota) if files > quota.files_per_hour else 0
+    cycles = [stretched(cycle, quota, turn) for cycle in asked]
+    size = ceil(bytes_per_day(cycles))
+    tight = size <= limit < size + margin(cycles, quota, window)
+    promised = longest_wait(asked, quota, window) if size <= limit and not tight else None
     return AccountPlan(
         name=account.name,
         files_per_hour=files,
@@ -181,113 +171,21 @@ def _account(account: Account, asked: Sequence[_Cycle], window: int) -> AccountP
         bytes_per_day=size,
         bytes_limit=limit,
         tight=tight,
-        accounts=_needed(asked, quota),
+        accounts=accounts_needed(asked, quota),
         audiences=tuple(
             AudiencePlan(
                 audience=cycle.demand.audience,
                 events_per_second=cycle.demand.events,
-                files_per_hour=_files([before]),
-                bytes_per_day=ceil(_bytes([cycle])),
+                files_per_hour=files_per_hour([before]),
+                bytes_per_day=ceil(bytes_per_day([cycle])),
                 file_bytes=ceil(cycle.bytes),
                 left=cycle.demand.left(cycle.length),
                 usual_delay=int(max(before.due, turn)) if size <= limit else None,
-                longest_delay=None if promised is None else int(before.due + promised * before.parts),
+                longest_delay=None if promised is None else int(before.due + promised * cycle.parts),
             )
             for before, cycle in zip(asked, cycles, strict=True)
         ),
     )
-
-
-def _cycle(demand: Demand, quota: QuotaSettings, roll: RollSettings, window: int) -> _Cycle:
-    """An audience that never waits for a slot."""
-    due = max(window, min(roll.max_age, _full(demand, roll, window)))
-    return _collecting(demand, quota, due, due // window * window)
-
-
-def _full(demand: Demand, roll: RollSettings, window: int) -> float:
-    """After how many ms its file is expected to reach `roll.max_bytes`: runs count before they are merged."""
-    return window * ceil(roll.max_bytes / _expected(demand, window, max(window, roll.max_age)))
-
-
-def _expected(demand: Demand, window: int, length: float) -> float:
-    """What the schedule expects of a window, in bytes: its rows at the mean of files of such a length."""
-    return demand.merged(window) * demand.file_bytes(length) / demand.merged(length)
-
-
-def _collecting(demand: Demand, quota: QuotaSettings, due: float, apart: float, turn: float = 0) -> _Cycle:
-    length = max(turn, apart + demand.pause())
-    size = demand.file_bytes(length)
-    largest = min(quota.max_file_bytes, general_bytes(quota))
-    return _Cycle(demand=demand, due=due, apart=apart, length=length, bytes=size, parts=ceil(size / largest))
-
-
-def _stretched(cycle: _Cycle, quota: QuotaSettings, turn: float) -> _Cycle:
-    """An audience that is served once in a round."""
-    return _collecting(cycle.demand, quota, cycle.due, cycle.apart, turn)
-
-
-def _files(cycles: Sequence[_Cycle]) -> float:
-    """Files an hour."""
-    return sum(HOUR / cycle.length * cycle.parts for cycle in cycles)
-
-
-def _bytes(cycles: Sequence[_Cycle]) -> float:
-    """Bytes a day."""
-    return sum(DAY / cycle.length * cycle.bytes for cycle in cycles)
-
-
-def _round(asked: Sequence[_Cycle], quota: QuotaSettings) -> float:
-    """How long a round takes, ms: until then the slots are as many as the audiences take."""
-    low, high = 0.0, float(_LONGEST_ROUND)
-    while high - low > SECOND:
-        middle = (low + high) / 2
-        files = _files([_stretched(cycle, quota, middle) for cycle in asked])
-        low, high = (middle, high) if files > quota.files_per_hour else (low, middle)
-    return high
-
-
-def _margin(cycles: Sequence[_Cycle], quota: QuotaSettings, window: int) -> float:
-    """Bytes that a day may have beyond the mean: a file more of each audience, and room for the last one.
-
-    A delivery begins only where there is room for twice what is expected of it, or for a part worth a slot
-    (schedule, rule 5).
-    """
-    expected = (_expected(cycle.demand, window, cycle.length) * cycle.length / window for cycle in cycles)
-    room = min(max(2 * max(expected, default=0), SMALLEST), quota.bytes_per_day // WORTHWHILE)
-    return sum(cycle.bytes for cycle in cycles) + room
-
-
-def _promised(asked: Sequence[_Cycle], quota: QuotaSettings, window: int) -> float:
-    """The longest wait for a slot, ms.
-
-    Where every hour has a slot for each delivery that may fall into it, only the guard is in the way: what
-    was delivered begins anew with what lay in the window, so deliveries are at most a window closer than the
-    age at which they are due. Else a place in the queue comes once each other audience had one.
-    """
-    guarded = 2 * quota.guard + LOOK + SECOND
-    most = sum(ceil((HOUR - 2 * quota.guard + window) / cycle.apart) * cycle.parts for cycle in asked)
-    if most <= quota.files_per_hour:
-        return guarded
-    return ceil(len(asked) / quota.files_per_hour) * HOUR + guarded
-
-
-def _needed(asked: Sequence[_Cycle], quota: QuotaSettings) -> int | None:
-    """How many accounts hold all audiences: the largest first, each into the first that has room."""
-    limit = general_bytes(quota)
-    accounts: list[list[_Cycle]] = []
-
-    def holds(cycles: list[_Cycle]) -> bool:
-        return _files(cycles) <= quota.files_per_hour and _bytes(cycles) <= limit
-
-    for cycle in sorted(asked, key=lambda one: _bytes([one]), reverse=True):
-        if not holds([cycle]):
-            return None
-        found = next((account for account in accounts if holds([*account, cycle])), None)
-        if found is None:
-            accounts.append([cycle])
-        else:
-            found.append(cycle)
-    return max(1, len(accounts))
 
 
 def _account_json(account: AccountPlan) -> dict[str, object]:
