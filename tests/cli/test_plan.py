@@ -19,6 +19,7 @@ from bridge.service import topic_demand
 from bridge.service.flow import AGES, flow
 from bridge.service.opening import LEDGER
 from tests.cli.test_status import a_file, attempt
+from tests.parts.audiences import DISPLAY
 from tests.parts.bridging import Bridge, configuration, stream
 from tests.parts.collecting import value
 from tests.parts.spools import new_spool, one, seal
@@ -138,7 +139,7 @@ def test_what_was_delivered(path, capsys):
     config, now = load(path, {}), SystemClock().now()
     spool = new_spool(config.spool.directory)
     seal(spool, one(), now=now - 2 * HOUR)
-    seal(spool, one(user=2), now=now - MINUTE)
+    seal(spool, {DISPLAY: [(user, 1, 0, 5, 0, 0, user) for user in range(40)]}, now=now - MINUTE)
     with Ledger.create(spool.directory / LEDGER, spool.id, now - 2 * DAY) as ledger:
         for number, age in enumerate((30 * HOUR, 3 * HOUR, 2 * HOUR)):
             file = a_file(f"Agency_Partner_20261101120{number}.log.gz", created_at=now - age)
@@ -149,8 +150,8 @@ def test_what_was_delivered(path, capsys):
     code, found = asked(path, capsys)
     assert code == 0
     (audience,) = found["accounts"][0]["audiences"]
-    assert audience["events_per_second"] == pytest.approx(41 / 86_400, abs=1e-4)
-    assert audience["bytes_per_day"] == pytest.approx(41 * 20_000, rel=0.02)
+    assert audience["events_per_second"] == pytest.approx(80 / 86_400, abs=1e-4)
+    assert audience["bytes_per_day"] == pytest.approx(80 * 20_000, rel=0.02)
     assert "40 memberships in 2 files of the last 1d" in found["basis"][0]
 
 
@@ -188,6 +189,13 @@ def test_the_flow_of_a_topic_that_is_new():
     assert (found.per_second, found.since) == (10, MINUTE)
 
 
+def test_the_flow_of_a_burst():
+    """Two hours ago the topic began with all that it has: that is no standstill, it is of three hours."""
+    at = Partition("t", 0)
+    found = flow({at: Edges(0, 10_800)}, {age: {at: 0 if age > 2 * HOUR else None} for age in AGES})
+    assert (found.per_second, found.since) == (1, 3 * HOUR)
+
+
 @pytest.fixture
 def topic(kafka):
     name = f"plan.{uuid.uuid4().hex}"
@@ -202,7 +210,7 @@ def bridge(kafka, sshd, tmp_path, topic):
 
 
 def groups(kafka):
-    return {group.group_id for group in kafka.admin().list_consumer_groups().result(10).valid}
+    return {group.group_id for group in kafka.admin().list_consumer_groups().result(60).valid}
 
 
 @pytest.mark.kafka

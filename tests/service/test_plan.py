@@ -58,6 +58,13 @@ def test_one_audience(config):
     assert 15 * MINUTE < audience.longest_delay <= 17 * MINUTE
 
 
+def test_windows_are_delivered_whole(config):
+    """Due five minutes after its first event, a delivery holds a window of four, the next one the next."""
+    slow = config.model_copy(update={"window": config.window.model_copy(update={"max_age": 4 * MINUTE})})
+    found = account(slow, demand(rate=10), max_age=5 * MINUTE)
+    assert found.files_per_hour == pytest.approx(15, rel=0.01)
+
+
 def test_too_many_audiences(config):
     """40 of them ask for 160 files of 20: a round takes two hours, and so much roll.max_age fits."""
     found = planned(config, *(demand(number, rate=1) for number in range(40)))
