@@ -13,6 +13,7 @@ from bridge.clock import DAY, HOUR, MINUTE, SystemClock
 from bridge.config import load
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import Outcome
+from bridge.ingest import cluster
 from bridge.ingest.cluster import Edges
 from bridge.ingest.partition import Partition
 from bridge.service import topic_demand
@@ -194,6 +195,17 @@ def test_the_flow_of_a_burst():
     at = Partition("t", 0)
     found = flow({at: Edges(0, 10_800)}, {age: {at: 0 if age > 2 * HOUR else None} for age in AGES})
     assert (found.per_second, found.since) == (1, 3 * HOUR)
+
+
+@pytest.mark.failure(17)
+def test_no_broker(path, capsys, monkeypatch):
+    """One line that says so, exit 1, and nothing on stdout."""
+    monkeypatch.setattr(cluster, "TIMEOUT", 1.0)
+    path.write_text(path.read_text().replace("kafka:9092", "127.0.0.1:1"))
+    assert cli.main(["plan", "--config", str(path), "--from-topics"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert "no broker answers" in err
 
 
 @pytest.fixture
