@@ -14,13 +14,13 @@ from bridge.cli.options import ConfigFile
 from bridge.clock import SECOND, SystemClock
 from bridge.config import Config, load
 from bridge.observe import log
-from bridge.service.demand import Demands, given
-from bridge.service.history_demand import from_history
+from bridge.planning.demand import Demands, given
+from bridge.planning.history_demand import from_history
+from bridge.planning.plan import AccountPlan, AudiencePlan, Plan
+from bridge.planning.plan import plan as planned
+from bridge.planning.topic_demand import from_topics
+from bridge.planning.verdict import advice, verdict
 from bridge.service.outside import over_sftp
-from bridge.service.plan import AccountPlan, AudiencePlan, Plan
-from bridge.service.plan import plan as planned
-from bridge.service.topic_demand import from_topics
-from bridge.service.verdict import advice, verdict
 from bridge.units import format_duration, format_size
 
 WIDTH = 1000

@@ -20,7 +20,7 @@ from bridge.audience.audience import Audience
 from bridge.clock import HOUR, MINUTE, SECOND
 from bridge.config import Account, Config
 from bridge.deliver.quota import general_bytes
-from bridge.service.cycle import (
+from bridge.planning.cycle import (
     Cycle,
     accounts_needed,
     bytes_per_day,
@@ -31,7 +31,7 @@ from bridge.service.cycle import (
     round_of,
     stretched,
 )
-from bridge.service.demand import Demands
+from bridge.planning.demand import Demands
 
 ROLLS = tuple(minutes * MINUTE for minutes in (1, 2, 5, 10, 15, 20, 30)) + tuple(
     hours * HOUR for hours in (1, 2, 3, 4, 6, 8, 12, 24)

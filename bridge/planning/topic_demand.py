@@ -20,8 +20,8 @@ from bridge.config import Config, Stream
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.errors import BridgeError
 from bridge.ingest.topics import Topics
+from bridge.planning.demand import Demand, Demands, different, scaled, together
 from bridge.service.accepted import Accepted, accept
-from bridge.service.demand import Demand, Demands, different, scaled, together
 from bridge.service.flow import Flow
 from bridge.service.newest import Newest, Reader
 from bridge.service.nowhere import Nowhere

@@ -10,7 +10,7 @@ from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord
 from bridge.errors import UsageError
-from bridge.service.demand import HEADER, Demand, Demands
+from bridge.planning.demand import HEADER, Demand, Demands
 from bridge.service.opening import LEDGER
 from bridge.service.status import Status, gather
 from bridge.units import format_duration

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bridge.service.plan import AccountPlan, Plan
+from bridge.planning.plan import AccountPlan, Plan
 from bridge.units import format_duration, format_size
 
 SEPARATE = 10_000_000_000

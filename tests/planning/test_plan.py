@@ -15,10 +15,10 @@ from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.config import QuotaSettings, RollSettings
 from bridge.deliver.quota import Attempt, room
 from bridge.deliver.schedule import Deliver, Rooms, Wait, Waiting, decide
-from bridge.service.demand import Demand, Demands, different, scaled, together
-from bridge.service.demand import given as spread
-from bridge.service.plan import ROLLS, plan
-from bridge.service.topic_demand import measured
+from bridge.planning.demand import Demand, Demands, different, scaled, together
+from bridge.planning.demand import given as spread
+from bridge.planning.plan import ROLLS, plan
+from bridge.planning.topic_demand import measured
 from tests.parts.audiences import DISPLAY, frame
 from tests.service.test_forecast import client, configured
 

@@ -16,7 +16,7 @@ from bridge.config import QuotaSettings, RollSettings
 from bridge.deliver.deliverer import LOOK
 from bridge.deliver.quota import WORTHWHILE, general_bytes
 from bridge.deliver.schedule import SMALLEST
-from bridge.service.demand import Demand
+from bridge.planning.demand import Demand
 
 _LONGEST_ROUND = 10_000 * DAY
 """A round may take as long."""
