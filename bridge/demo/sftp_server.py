@@ -16,6 +16,7 @@ from pathlib import Path
 import asyncssh
 
 from bridge.clock import DAY, HOUR, SECOND, Clock
+from bridge.errors import BridgeError
 
 GB = 1_000_000_000
 
@@ -184,6 +185,7 @@ class SftpServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
+        self._fault: Exception | None = None
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self.port = 0
         """Where it listens, from the first start on."""
@@ -209,13 +211,18 @@ class SftpServer:
         return self._judge.busiest_hour
 
     def start(self) -> None:
-        """Listen on loopback; returns when it does."""
+        """Listen on loopback; returns when it does.
+
+        Raises:
+            BridgeError: It cannot.
+        """
         listening = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(listening.set)), name="sftp-server", daemon=True
-        )
+        self._fault = None
+        self._thread = threading.Thread(target=self._run, args=(listening,), name="sftp-server", daemon=True)
         self._thread.start()
         listening.wait()
+        if self._fault is not None:
+            raise BridgeError(f"the demo's SFTP server does not start: {self._fault}") from self._fault
 
     def stop(self) -> None:
         """Refuse connections and cut those that are open."""
@@ -224,6 +231,15 @@ class SftpServer:
         assert self._thread is not None
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
+
+    def _run(self, listening: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(listening.set))
+        except Exception as error:
+            if listening.is_set():
+                raise
+            self._fault = error
+            listening.set()
 
     async def _serve(self, listening: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

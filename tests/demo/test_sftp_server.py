@@ -1,6 +1,7 @@
 """The server in the process counts and refuses by its own clock; how the uploader takes refusals."""
 
 import random
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from bridge.config import SftpSettings
 from bridge.deliver.remote import Outcome, Reason, Receipt, UploadFailed, UploadStage
 from bridge.deliver.sftp import SftpRemote
 from bridge.demo.sftp_server import Limits, Session, SftpServer
+from bridge.errors import BridgeError
 
 DAY_START = 1_793_491_200_000
 SIZE = 300_000
@@ -270,3 +272,15 @@ def test_poor_servers(make, session: type[Session]):
     site = make(session=session)
     site.upload("a")
     assert site.names() == ["a"]
+
+
+def test_a_server_that_cannot_start_says_so(tmp_path):
+    """Whoever starts it gets an error in a line, and does not wait for ever for a thread that has ended."""
+    server = SftpServer(tmp_path, clock=SetClock(DAY_START), username="user", password="word")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server.port = taken.getsockname()[1]
+        with pytest.raises(BridgeError, match=r"^the demo's SFTP server does not start: .*in use"):
+            server.start()
+    server.port = 0
+    server.start()
+    server.stop()
