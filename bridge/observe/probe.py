@@ -1,0 +1,60 @@
+"""`python -m bridge.observe.probe [URL]`: what `/healthz` says, as an exit code.
+
+For whoever asks by a command, as an image's HEALTHCHECK does: nothing but the standard library is imported,
+so it costs a twentieth of what `s2s-bridge` costs to start. A proxy of the environment is not asked.
+
+| exit | meaning |
+|---|---|
+| 0 | the process works |
+| 1 | it does not, or did not answer |
+| 2 | the URL is none |
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+URL = "http://127.0.0.1:8080/healthz"
+
+VARIABLE = "S2S_HEALTH_URL"
+"""Of the environment; it stands in where no URL is given."""
+
+TIME = 3.0
+"""Seconds for each step of the answer."""
+
+LARGEST = 4_096
+"""Bytes of an answer that are shown."""
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Ask, print what was answered, and give the exit code."""
+    url = arguments[0] if arguments else environment.get(VARIABLE, URL)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return _told(f"{url} is no URL; write it as {URL}", 2)
+    if parts.scheme != "http" or not parts.hostname:
+        return _told(f"{url} is no http URL; write it as {URL}", 2)
+    connection = HTTPConnection(parts.hostname, port, timeout=TIME)
+    try:
+        connection.request("GET", parts.path or "/")
+        answer = connection.getresponse()
+        text = answer.read(LARGEST).decode(errors="replace")
+    except (OSError, HTTPException) as error:
+        return _told(f"{url} does not answer ({error or type(error).__name__}); see http.listen", 1)
+    finally:
+        connection.close()
+    return _told(text.strip(), 0 if answer.status == HTTPStatus.OK else 1)
+
+
+def _told(text: str, code: int) -> int:
+    sys.stdout.write(f"{text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
