@@ -6,12 +6,14 @@
 # make soak MINUTES=10 SEED=1: real parts, killed, frozen and cut at random; SEED= draws another.
 # make mutants: plants bugs, and sees that the simulation finds each.
 # make failures: the failure matrix, and the tests that show each row of it.
+# make image: the container image, docs/container.md; needs Docker. make image-size: how large, without it.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak mutants failures audit sbom bench \
+.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak mutants failures image image-size \
+	audit sbom bench \
 	$(BENCHES) bench-chart lock clean
 .DELETE_ON_ERROR:
 
@@ -26,6 +28,7 @@ SEEDS ?= 1000
 PROCESSES ?= 2
 FIRST ?= 0
 SEED ?= 1
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
@@ -66,6 +69,15 @@ failures: setup-dev
 
 mutants: setup-dev
 	@$(BIN)/python -m tests.simulation.mutants
+
+# PYTHON_IMAGE=python:3.12-slim@sha256:... pins the base.
+image:
+	docker build --tag s2s-bridge:$(VERSION) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		$(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
+
+image-size: setup-dev
+	@$(BIN)/python -m tests.parts.dockerfile
 
 # Needs nothing from outside once it is set up.
 sbom: setup-audit
