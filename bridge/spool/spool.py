@@ -120,13 +120,15 @@ class Spool(RunStore):
     def clean_up(self) -> None:
         """Removes what a process that died left behind: files in the making, and runs merged into another.
 
-        Only under the lock `ingest`.
+        Before that the runs' folder is synced: what that process renamed last can be seen, but might go in a
+        power cut, and offsets are committed on its account. Only under the lock `ingest`.
 
         Raises:
             RunDamaged: As `runs`.
             SpoolFailed: The disk failed.
         """
         with self._tools.writing(), self._numbering():
+            self.sync()
             for path in sorted(self.temporary_directory.iterdir()):
                 if path.is_file() and self._remove_abandoned(path):
                     log.info("temporary_file_removed", file=path.name)

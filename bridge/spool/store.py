@@ -223,8 +223,17 @@ class RunStore:
             self._check_current([run])
             self._remove_covered(run)
             self._tools.unlink(run.path)
-            self._sync()
+            self.sync()
         log.info("run_retired", run=run.number, bytes=run.size)
+
+    def sync(self) -> None:
+        """Which runs there are is durable.
+
+        Raises:
+            SpoolFailed: The disk failed.
+        """
+        with fatal(self._folder.path):
+            self._tools.disk.fsync_folder(self._folder.path)
 
     def _new_run(self) -> RunWriter:
         return RunWriter(self._tools.disk, self._tools.temporary, self._tools.sizes.block_rows)
@@ -241,11 +250,7 @@ class RunStore:
         for number in self._folder.numbers():
             if merged.low <= number < merged.number:
                 self._tools.unlink(self._folder.path / file_name(number))
-        self._sync()
-
-    def _sync(self) -> None:
-        with fatal(self._folder.path):
-            self._tools.disk.fsync_folder(self._folder.path)
+        self.sync()
 
     def _check_current(self, runs: Iterable[Run]) -> None:
         """A run that was merged or rewritten since has a successor of the same name, which is not meant."""

@@ -16,7 +16,7 @@ from bridge.deliver.records import Outcome
 from bridge.ingest import cluster
 from bridge.ingest.cluster import Edges
 from bridge.ingest.partition import Partition
-from bridge.service import topic_demand
+from bridge.planning import topic_demand
 from bridge.service.flow import AGES, flow
 from bridge.service.opening import LEDGER
 from tests.cli.test_status import a_file, attempt

@@ -149,8 +149,14 @@ MUTANTS = (
     Mutant(
         "a start goes on one offset behind what the spool holds",
         "ingest/resume.py",
-        '        taken.next_offset, f"run {taken.run} was sealed',
-        '        taken.next_offset + 1, f"run {taken.run} was sealed',
+        "    return Start(taken.next_offset, f",
+        "    return Start(taken.next_offset + 1, f",
+    ),
+    Mutant(
+        "what a dead process renamed last is committed before it is synced",
+        "spool/spool.py",
+        "            self.sync()\n",
+        "",
     ),
     Mutant(
         "an upload that failed half way counts as done",
