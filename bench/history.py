@@ -33,6 +33,7 @@ from bridge.observe import log
 from bridge.service import housekeeping
 from bridge.service.housekeeping import NICENESS, Housekeeping
 from bridge.service.opening import LEDGER
+from bridge.service.upkeep_observer import SilentUpkeep
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
@@ -120,10 +121,11 @@ def keeping(directory: Path, ledger: Ledger, stop: threading.Event) -> Housekeep
     spool = Spool.open(directory, clock=SystemClock())
     runs = [len(spool.runs())]
 
-    def looked(_usage: int) -> None:
-        runs.append(len(spool.runs()))
-        if runs[-1] == runs[-2]:
-            stop.set()
+    class Looked(SilentUpkeep):
+        def used(self, size: int) -> None:  # noqa: ARG002  # it is told that there was a look
+            runs.append(len(spool.runs()))
+            if runs[-1] == runs[-2]:
+                stop.set()
 
     sftp = {"host": "localhost", "username": "nobody"}
     return Housekeeping(
@@ -139,7 +141,7 @@ def keeping(directory: Path, ledger: Ledger, stop: threading.Event) -> Housekeep
         spool=spool,
         ledger=ledger,
         clock=HandClock(spool.runs()[-1].footer.sealed_at + HOUR),
-        spool_bytes=looked,
+        observer=Looked(),
         beat=lambda _: None,
     )
 

@@ -22,7 +22,7 @@ from bridge.deliver.gathering import Gathered, gather, next_start
 from bridge.deliver.lanes import Held, View, look
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import DeliverObserver
-from bridge.deliver.quota import Closed, Room, counted_since, room, usage
+from bridge.deliver.quota import Closed, Room, Usage, counted_since, room, usage
 from bridge.deliver.records import AudienceState, FileRecord, Progress
 from bridge.deliver.remote import Remote
 from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
@@ -162,6 +162,8 @@ class Deliverer:
                 self._parts.observer.horizon(self._name, audience.label, state.horizon)
         replays = list(replays_waiting(held, states, self._name))
         self._tell(found, replays, now)
+        if served := [state.served_at for state in states.values() if state.served_at is not None]:
+            self._parts.observer.served(self._name, max(served))
         live = [
             as_waiting(audience, waits, states.get(audience, AudienceState()))
             for audience, waits in found.items()
@@ -179,11 +181,8 @@ class Deliverer:
         skew, closed = self._server_clock.skew(), ledger.closed_until(self._name)
         known_since = ledger.known_since(self._name)
         used = usage(settings, attempts, now, skew, closed)
-        self._parts.observer.quota(
-            self._name,
-            max(0, used.files_limit - used.files_used),
-            max(0, used.bytes_limit - used.bytes_used),
-        )
+        replayed = usage(settings, [attempt for attempt in attempts if attempt.replay], now, skew)
+        self._tell_quota(used, replayed, skew)
 
         def ask(*, replay: bool) -> Room | Closed:
             waits = live_waits(waiting, unfinished) or self._held_back(now)
@@ -199,6 +198,17 @@ class Deliverer:
             )
 
         return Rooms(live=ask(replay=False), replay=ask(replay=True))
+
+    def _tell_quota(self, used: Usage, replayed: Usage, skew: int) -> None:
+        observer = self._parts.observer
+        observer.quota(
+            self._name,
+            max(0, used.files_limit - used.files_used),
+            max(0, used.bytes_limit - used.bytes_used),
+        )
+        observer.resets(self._name, used.files_reset_at, used.bytes_reset_at)
+        observer.replayed(self._name, replayed.bytes_used)
+        observer.skew(self._name, skew)
 
     def _deliver(self, decision: Deliver, state: AudienceState, held: Held) -> None:
         """Build the audience's next file and upload it; a file of it that was not begun makes way."""

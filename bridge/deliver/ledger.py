@@ -254,6 +254,11 @@ class Ledger:
         with self._database.reading() as connection:
             return statements.newest_files(connection, account, limit)
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many files it knows, by account and state."""
+        with self._database.reading() as connection:
+            return statements.file_counts(connection)
+
     def of_replay(self, replay: str) -> tuple[FileRecord, ...]:
         """The files of a replay, the oldest first."""
         with self._database.reading() as connection:

@@ -14,8 +14,24 @@ class DeliverObserver(Protocol):
         """An upload failed, for one of a few fixed reasons."""
         ...
 
+    def served(self, account: str, instant: int) -> None:
+        """When (epoch ms) a file of the account last arrived; told again and again, once one has."""
+        ...
+
     def quota(self, account: str, files_remaining: int, bytes_remaining: int) -> None:
         """What the hour's files and the day's bytes still allow."""
+        ...
+
+    def resets(self, account: str, files: int, size: int) -> None:
+        """When (epoch ms) the hour of files and the day of bytes end."""
+        ...
+
+    def replayed(self, account: str, size: int) -> None:
+        """How many of the day's bytes went to replays."""
+        ...
+
+    def skew(self, account: str, skew: int) -> None:
+        """The server's clock less ours, ms; 0: it was never measured."""
         ...
 
     def pending(self, account: str, audience: str, memberships: int, oldest_seconds: float) -> None:
@@ -52,7 +68,19 @@ class SilentObserver:
     def failed(self, account: str, reason: str) -> None:
         """Nothing happens."""
 
+    def served(self, account: str, instant: int) -> None:
+        """Nothing happens."""
+
     def quota(self, account: str, files_remaining: int, bytes_remaining: int) -> None:
+        """Nothing happens."""
+
+    def resets(self, account: str, files: int, size: int) -> None:
+        """Nothing happens."""
+
+    def replayed(self, account: str, size: int) -> None:
+        """Nothing happens."""
+
+    def skew(self, account: str, skew: int) -> None:
         """Nothing happens."""
 
     def pending(self, account: str, audience: str, memberships: int, oldest_seconds: float) -> None:

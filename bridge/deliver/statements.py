@@ -116,6 +116,12 @@ def newest_files(connection: sqlite3.Connection, account: str | None, limit: int
     return tuple(ledger_rows.file_record(row) for row in rows)
 
 
+def file_counts(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    """How many files there are, by account and state."""
+    rows = connection.execute("SELECT account, state, COUNT(*) AS files FROM files GROUP BY account, state")
+    return {(str(row["account"]), str(row["state"])): int(row["files"]) for row in rows}
+
+
 def files_of_replay(connection: sqlite3.Connection, replay: str) -> tuple[FileRecord, ...]:
     """Files of a replay, the oldest first."""
     rows = connection.execute(

@@ -10,6 +10,7 @@ from bridge.errors import BridgeError
 from bridge.ingest.partition import Partition
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from confluent_kafka import Consumer
@@ -55,6 +56,26 @@ class AdminTopicIds:
         """The id of each of these topics."""
         asked = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT)
         return {name: str(answer.result().topic_id) for name, answer in asked.items()}
+
+
+class HeardTopicIds:
+    """Ids that somebody else asks for, and a sign each time that there was an answer."""
+
+    def __init__(self, ids: TopicIds, heard: "Callable[[], None]") -> None:
+        self._ids = ids
+        self._heard = heard
+
+    def cluster_id(self) -> str:
+        """Id of the cluster."""
+        found = self._ids.cluster_id()
+        self._heard()
+        return found
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each of these topics."""
+        found = self._ids.topic_ids(names)
+        self._heard()
+        return found
 
 
 class Edges(NamedTuple):

@@ -264,6 +264,7 @@ class Collector:
             size += piece.size
             stream = self._stream_name(piece.topic)
             self._parts.observer.consumed(stream, len(piece.messages))
+            self._parts.observer.polled(piece.topic, len(piece.messages))
             held = self._held.setdefault(stream, _Held([], Backoff()))
             held.pieces.extend(piece.portions(self._parts.max_bytes // PORTIONS))
         self._fit_batch(len(batch), size)

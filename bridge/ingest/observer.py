@@ -10,6 +10,10 @@ class IngestObserver(Protocol):
         """So many events (tombstones included) of a stream were read from Kafka."""
         ...
 
+    def polled(self, topic: str, events: int) -> None:
+        """So many of them were a topic's."""
+        ...
+
     def refused(self, stream: str, reason: str, events: int) -> None:
         """So many events of a stream go to the dead letters for a reason (contract.md)."""
         ...
@@ -38,6 +42,10 @@ class IngestObserver(Protocol):
         """Whether the bridge holds any partition now."""
         ...
 
+    def answered(self, now: int) -> None:
+        """Kafka has answered at this instant; from any thread."""
+        ...
+
     def beat(self, now: int) -> None:
         """The thread came round its loop at this instant."""
         ...
@@ -47,6 +55,9 @@ class SilentObserver:
     """An observer that nobody listens to."""
 
     def consumed(self, stream: str, events: int) -> None:
+        """Nothing."""
+
+    def polled(self, topic: str, events: int) -> None:
         """Nothing."""
 
     def refused(self, stream: str, reason: str, events: int) -> None:
@@ -68,6 +79,9 @@ class SilentObserver:
         """Nothing."""
 
     def assigned(self, assigned: bool) -> None:  # noqa: FBT001  # as in IngestObserver
+        """Nothing."""
+
+    def answered(self, now: int) -> None:
         """Nothing."""
 
     def beat(self, now: int) -> None:

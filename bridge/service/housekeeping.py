@@ -3,9 +3,12 @@
 import gc
 import io
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
 from threading import Event, Lock
 
 import polars as pl
@@ -14,11 +17,13 @@ import structlog
 from bridge.audience.audience import Audience
 from bridge.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bridge.config import Config
+from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences, pending
 from bridge.service import replay_upkeep
 from bridge.service.pressure import excess, paused_streams
+from bridge.service.upkeep_observer import UpkeepObserver
 from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
@@ -28,6 +33,9 @@ log = structlog.get_logger()
 
 LOOK = SECOND
 """How often it looks, ms."""
+
+TELLING = 10 * SECOND
+"""How often it counts the ledger's files and the free room, ms."""
 
 REMEMBERED = 30 * DAY
 """How long the ledger tells of a file, ms."""
@@ -57,17 +65,18 @@ class Housekeeping:
         spool: Spool,
         ledger: Ledger,
         clock: Clock,
-        spool_bytes: Callable[[int], None],
+        observer: UpkeepObserver,
         beat: Callable[[int], None],
     ) -> None:
         self._config = config
         self._spool = spool
         self._ledger = ledger
         self._clock = clock
-        self._spool_bytes = spool_bytes
+        self._observer = observer
         self._beat = beat
         self._merging = True
         self._forgotten_at = 0
+        self._told_at = 0
         self._collected_at = clock.elapsed()
         self._pressing = Lock()
         self._newest = 0
@@ -118,6 +127,7 @@ class Housekeeping:
             log.error("merging_stopped", reason=str(damage))
         self._press(self._spool.runs(), states)
         self._forget()
+        self._tell()
 
     def _collect(self) -> None:
         """What only refers to itself is gone."""
@@ -133,6 +143,16 @@ class Housekeeping:
             self._forgotten_at = now
             self._ledger.forget(now - REMEMBERED)
             self._ledger.forget_replays(lambda: {replay.id for replay in self._spool.replays.all()})
+
+    def _tell(self) -> None:
+        """What nobody needs to know at each look."""
+        now = self._clock.now()
+        if now - self._told_at >= TELLING:
+            self._told_at = now
+            none = dict.fromkeys(product([account.name for account in self._config.accounts], FileState), 0)
+            self._observer.files(none | self._ledger.counts())
+            with suppress(OSError):  # the spool's own steps tell what is wrong with it
+                self._observer.free(shutil.disk_usage(self._spool.directory).free)
 
     def _retire(
         self, runs: Sequence[Run], states: Mapping[Audience, AudienceState], watch: Callable[[], None]
@@ -200,13 +220,14 @@ class Housekeeping:
         max_bytes = self._config.spool.max_bytes
         with self._pressing:
             usage = self._spool.usage()
-            self._spool_bytes(usage)
+            self._observer.used(usage)
             held = _held(runs, states)
             kept = usage if usage >= max_bytes else usage - _history(runs, states)
             full = paused_streams(self._config.streams, held, kept, max_bytes)
             if full != self.full_streams:
                 log.warning("spool_pressure", bytes=usage, paused_streams=sorted(full))
             self.full_streams = full
+            self._observer.paused({stream.name: stream.name in full for stream in self._config.streams})
             self._newest = max((run.number for run in runs), default=0)
 
 

@@ -23,6 +23,7 @@ from bridge.observe.metrics import Metrics
 from bridge.observe.silence import Patience
 from bridge.service import wiring
 from bridge.service.deliveries import LEAVING, Deliveries
+from bridge.service.expected import expect
 from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
@@ -58,6 +59,7 @@ class Service:
         self._health = Health(lambda: _writable(config.spool.directory))
         self.metrics = Metrics(self._health)
         """What it counts."""
+        expect(self.metrics, config, outside.clock)
         self._threads = watched(self._health, outside.clock)
         self._end = end
         self._watchdog = Watchdog(self._threads, self._health, outside.clock, patience or Patience(), end)
@@ -119,7 +121,7 @@ class Service:
             spool=held.spool,
             ledger=held.ledger,
             clock=self._outside.clock,
-            spool_bytes=self.metrics.spool_bytes,
+            observer=self.metrics.spool,
             beat=lambda now: self._health.beat("housekeeping", now),
         )
 

@@ -11,7 +11,7 @@ from bridge.deliver.deliverer import Deliverer, DelivererParts
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.remote import Remote
 from bridge.ingest.client_settings import client_settings, consumer_settings
-from bridge.ingest.cluster import AdminTopicIds
+from bridge.ingest.cluster import AdminTopicIds, HeardTopicIds
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.dead_letters import TOPIC_PRODUCER, DeadLetters, FolderDeadLetters, TopicDeadLetters
 from bridge.ingest.decode import decoder_for
@@ -54,7 +54,9 @@ def collector(
             spool=opened.spool.id,
             group=config.kafka.group_id,
             runs=opened.spool.runs,
-            ids=outside.topic_ids or AdminTopicIds(admin),
+            ids=HeardTopicIds(
+                outside.topic_ids or AdminTopicIds(admin), lambda: observer.answered(clock.now())
+            ),
             admin=admin,
             adopt=adopt,
         ),

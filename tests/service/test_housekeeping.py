@@ -20,6 +20,7 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import Progress
 from bridge.service.housekeeping import COLLECT, NICENESS, Housekeeping
 from bridge.service.pressure import CROWDED, RELIEVED, excess, file_room, paused_streams
+from bridge.service.upkeep_observer import SilentUpkeep
 from bridge.spool.merging import user_ranges
 from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
@@ -64,6 +65,28 @@ def test_how_much_history_goes():
     assert [excess(usage, 1000) for usage in (0, 899, 900, 1300)] == [0, 0, 100, 500]
 
 
+class Notes(SilentUpkeep):
+    """What housekeeping tells, as it is told."""
+
+    def __init__(self):
+        self.usages = []
+        self.free_bytes = None
+        self.waits = None
+        self.counts = None
+
+    def used(self, size):
+        self.usages.append(size)
+
+    def free(self, size):
+        self.free_bytes = size
+
+    def paused(self, streams):
+        self.waits = streams
+
+    def files(self, counts):
+        self.counts = counts
+
+
 class House:
     """A spool that holds runs of two accounts, its ledger and its housekeeping."""
 
@@ -72,7 +95,8 @@ class House:
         self.spool = Spool.open(directory / "spool", clock=self.clock)
         self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
         account = {"agency": "A", "partner": "P", "sftp": {"host": "h", "username": "u"}}
-        self.usages = []
+        self.notes = Notes()
+        self.usages = self.notes.usages
         self.beats = []
         self.housekeeping = Housekeeping(
             config=Config(
@@ -85,7 +109,7 @@ class House:
             spool=self.spool,
             ledger=self.ledger,
             clock=self.clock,
-            spool_bytes=self.usages.append,
+            observer=self.notes,
             beat=self.beats.append,
         )
 
@@ -306,7 +330,7 @@ def merge_and_tell(directory):
         told.append(os.getpriority(os.PRIO_PROCESS, 0))
         stop.set()
 
-    house.housekeeping._spool_bytes = end
+    house.notes.used = end
     thread = Thread(target=house.housekeeping.run, args=(stop,))
     thread.start()
     thread.join()

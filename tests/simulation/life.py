@@ -14,6 +14,7 @@ from bridge.service import wiring
 from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
+from bridge.service.upkeep_observer import SilentUpkeep
 from tests.simulation.broker import Admin, Consumer
 from tests.simulation.calls import LaterCalls
 from tests.simulation.disk import PowerDisk
@@ -62,7 +63,7 @@ class Life(SilentIngest):
             spool=held.spool,
             ledger=held.ledger,
             clock=self.world.clock,
-            spool_bytes=lambda _: None,
+            observer=SilentUpkeep(),
             beat=lambda _: None,
         )
         collector = wiring.collector(
