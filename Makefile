@@ -1,6 +1,7 @@
 # make demo: set up, and run the main job with nothing outside.
 # make test: set up, lint, check types and imports, run every test.
 # make fuzz MINUTES=10: broken bytes into all that reads foreign ones, for as long as wanted.
+# make docs-metrics: docs/metrics.md anew, from what the bridge declares. make dashboard: the chart's dashboard.
 # make simulate SEEDS=1000 FIRST=0: the whole bridge on virtual time, a world of faults a seed.
 # make crashes: the bridge is killed, and stopped, at each step on the way; some minutes.
 # make soak MINUTES=10 SEED=1: real parts, killed, frozen and cut at random; SEED= draws another.
@@ -66,6 +67,13 @@ soak: setup-dev
 
 failures: setup-dev
 	@$(BIN)/python -m tests.matrix
+
+.PHONY: docs-metrics dashboard
+docs-metrics: setup-dev
+	@$(BIN)/python -m tests.deployment.metrics_page
+
+dashboard: setup-dev
+	@$(BIN)/python -m helm.dashboard
 
 mutants: setup-dev
 	@$(BIN)/python -m tests.simulation.mutants

@@ -16,18 +16,20 @@ class DeliverMetrics:
         self._health = health
         where = ("account", "audience")
         self._pending = registry.gauge("pending_memberships", "Memberships waiting for delivery", *where)
-        self._oldest = registry.gauge("oldest_pending_seconds", "Age of the oldest of them", *where)
+        self._oldest = registry.gauge(
+            "oldest_pending_seconds", "Age of the oldest membership that waits", *where
+        )
         self._replays = registry.gauge(
-            "replay_pending_memberships", "Replayed ones waiting for delivery, at most", *where
+            "replay_pending_memberships", "Memberships of replays waiting for delivery, at most", *where
         )
         self._horizon = registry.gauge(
             "horizon_timestamp_seconds", "Events newer than this are judged exactly", *where
         )
         self._superseded = registry.counter(
-            "memberships_superseded", "Left out, as something newer was delivered", "audience"
+            "memberships_superseded", "Memberships left out, as something newer was delivered", "audience"
         )
         self._beyond = registry.counter(
-            "memberships_beyond_horizon", "Set aside, as history does not reach them", "audience"
+            "memberships_beyond_horizon", "Memberships set aside, as history does not reach them", "audience"
         )
         self._files = registry.counter("files_uploaded", "Files on the server", "account")
         self._bytes = registry.counter("bytes_uploaded", "Bytes of files on the server", "account")

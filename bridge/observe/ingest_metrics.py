@@ -13,7 +13,7 @@ class IngestMetrics:
     def __init__(self, registry: Registry, health: Health) -> None:
         self._health = health
         self._consumed = registry.counter("events_consumed", "Events read from Kafka", "stream")
-        self._polled = registry.counter("topic_events_consumed", "The same, by topic", "topic")
+        self._polled = registry.counter("topic_events_consumed", "Events read from Kafka, by topic", "topic")
         self._tombstones = registry.counter("tombstones", "Null values skipped", "stream")
         self._refused = registry.counter("dead_letters", "Events refused", "stream", "reason")
         self._sealed = registry.counter("memberships_sealed", "Memberships in sealed runs", "stream")
@@ -68,6 +68,7 @@ class IngestMetrics:
     def lag(self, topic: str, partition: int, events: int) -> None:
         """`events` of a partition are not read yet."""
         self._lag.labels(topic, str(partition)).set(events)
+        self._polled.labels(topic)  # from 0 on: how far a topic is behind is the one over the other
 
     def assigned(self, assigned: bool) -> None:  # noqa: FBT001  # a state, as in the port
         """Partitions are assigned, or none."""

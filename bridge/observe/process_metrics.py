@@ -19,7 +19,7 @@ _BEATS = Declared(
 _PROCESS = tuple(
     Declared(name=f"process_{name}", kind=kind, labels=(), meaning=meaning)
     for name, kind, meaning in (
-        ("cpu_seconds_total", "counter", "Processor time of the process (Linux, as those below)"),
+        ("cpu_seconds_total", "counter", "Processor time of the process (on Linux)"),
         ("max_fds", "gauge", "Descriptors that it may have open"),
         ("open_fds", "gauge", "Descriptors that it has open"),
         ("resident_memory_bytes", "gauge", "Memory that it takes"),
