@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  # scripts beside the chart; no package of the product's
 """Grafana's dashboard of a bridge, made of `panels`: `python -m helm.dashboard` writes it into the chart."""
 
 import json

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  # scripts beside the chart; no package of the product's
 """What the dashboard shows: rows of panels, each a title, what is normal and what is not, and its queries."""
 
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import weakref
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 
 from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config, Stream
+from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.records import Progress
-from bridge.service.housekeeping import COLLECT, NICENESS, Housekeeping
+from bridge.deliver.records import FileRecord, Progress
+from bridge.service.housekeeping import COLLECT, NICENESS, TELLING, Housekeeping
 from bridge.service.pressure import CROWDED, RELIEVED, excess, file_room, paused_streams
 from bridge.service.upkeep_observer import SilentUpkeep
 from bridge.spool.merging import user_ranges
@@ -125,6 +127,45 @@ class House:
 
     def numbers(self):
         return [run.number for run in self.spool.runs()]
+
+
+def test_it_tells_who_waits_and_what_there_is(tmp_path, size):
+    """Each stream, whether it waits; files by account and state, none among them; the disk's free room."""
+    house = House(tmp_path, 10 * size)
+    for _ in range(8):
+        house.seal(DISPLAY)
+    house.housekeeping.step()
+    assert house.notes.waits == {"first": False, "second": False, "both": False}
+    states = {"built", "uploading", "uploaded", "confirmed", "rejected", "failed"}
+    assert house.notes.counts == {(account, state): 0 for account in "abc" for state in states}
+    free = shutil.disk_usage(house.spool.directory).free
+    assert abs(house.notes.free_bytes - free) < 10**9
+    house.seal(DISPLAY)
+    house.ledger.add_file(built(DISPLAY))
+    house.clock.move(TELLING)
+    house.housekeeping.step()
+    assert house.notes.waits == {"first": True, "second": False, "both": False}
+    assert house.notes.counts[DISPLAY.account, "built"] == 1
+    assert sum(house.notes.counts.values()) == 1
+
+
+def built(audience):
+    """A file as the ledger has it."""
+    progress = Progress(start="", stop=None, run=1, newest_event_time=5, removals_only=False)
+    return FileRecord(
+        name="Agency_Partner_202611010000.log.gz",
+        audience=audience,
+        state=FileState.BUILT,
+        path="nowhere",
+        bytes=1,
+        lines=1,
+        memberships=1,
+        sha256="",
+        created_at=START,
+        uploaded_at=None,
+        detail="",
+        progress=progress,
+    )
 
 
 @pytest.fixture

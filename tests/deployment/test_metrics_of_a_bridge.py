@@ -1,0 +1,77 @@
+"""What a running bridge exports, as Prometheus would read it."""
+
+import re
+import time
+import urllib.request
+
+import pytest
+
+from tests.deployment.metrics_page import declared
+from tests.deployment.test_alerts import run
+from tests.parts import events as made
+from tests.parts.bridging import Bridge, configuration, end, produce, stream
+from tests.parts.waiting import free_port, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.sshd, pytest.mark.promtool]
+
+NOT_YET = {"s2s_bridge_horizon_timestamp_seconds"}
+"""Told once history is bounded, which takes a week."""
+
+
+QUOTA = 's2s_bridge_quota_files_remaining{account="default"}'
+
+
+def samples(text):
+    """Each sample's value by its name with labels."""
+    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tmp_path):
+    """Every metric of docs/metrics.md has a sample with its labels, and says what has happened."""
+    topic = "deployment.metrics"
+    kafka.create_topic(topic, 2)
+    produce(kafka, topic, made.make(made.Load(events=2_000, users=100), 1), partitions=2)
+    port = free_port()
+    config = configuration(kafka, sshd, tmp_path, [stream(topic)], http={"listen": f"127.0.0.1:{port}"})
+    bridge = Bridge(tmp_path, config)
+    process = bridge.start()
+
+    def page():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
+    try:
+        bridge.wait_for("file_uploaded", 2)  # display and mobile
+        last = 's2s_bridge_last_upload_timestamp_seconds{account="default"}'
+        until(
+            lambda: {last, QUOTA} <= samples(page()).keys() and samples(page())[QUOTA] == 998,
+            "it looked again",
+        )
+        text, now = page(), time.time()
+    finally:
+        end(process)
+    assert run(promtool, "check", "metrics", given=text.encode()) == (0, "")
+    found = samples(text)
+    there = {(name.partition("{")[0], frozenset(re.findall(r'(\w+)="', name))) for name in found}
+    for one in declared():
+        histogram = one.kind == "histogram"
+        sample = f"{one.name}_bucket" if histogram else one.name
+        labels = frozenset({*one.labels, *(["le"] if histogram else [])})
+        assert ((sample, labels) in there) is (one.name not in NOT_YET), one.name
+    assert found["s2s_bridge_assigned"] == 1
+    assert found[f's2s_bridge_topic_events_consumed_total{{topic="{topic}"}}'] == 2_000
+    assert found['s2s_bridge_stream_paused{stream="deployment-metrics"}'] == 0
+    assert found[QUOTA] == 998
+    assert abs(found['s2s_bridge_server_clock_skew_seconds{account="default"}']) < 2
+    assert found["s2s_bridge_spool_free_bytes"] > 0
+    for since in (
+        "s2s_bridge_kafka_answered_timestamp_seconds",
+        "s2s_bridge_start_time_seconds",
+        's2s_bridge_thread_beat_timestamp_seconds{thread="deliver default"}',
+        's2s_bridge_last_upload_timestamp_seconds{account="default"}',
+    ):
+        assert now - 120 < found[since] <= now, since
+    for reset, window in (("files", 3_600), ("bytes", 86_400)):
+        left = found[f's2s_bridge_quota_{reset}_reset_timestamp_seconds{{account="default"}}'] - now
+        assert 0 < left <= window
