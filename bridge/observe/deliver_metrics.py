@@ -53,12 +53,13 @@ class DeliverMetrics:
             "server_clock_skew_seconds", "The server's clock less ours, as last measured", "account"
         )
 
-    def expect(self, account: str, reasons: Iterable[str], audiences: Iterable[str]) -> None:
+    def expect(self, accounts: Iterable[str], reasons: Iterable[str], audiences: Iterable[str]) -> None:
         """Counters of these begin at 0, so that their first step can be seen."""
-        for counter in (self._files, self._bytes):
-            counter.labels(account)
-        for reason in reasons:
-            self._failures.labels(account, reason)
+        for account in accounts:
+            self._files.labels(account)
+            self._bytes.labels(account)
+            for reason in reasons:
+                self._failures.labels(account, reason)
         for audience in audiences:
             self._superseded.labels(audience)
             self._beyond.labels(audience)

@@ -16,7 +16,5 @@ def expect(metrics: Metrics, config: Config, clock: Clock) -> None:
     """Tell them of all that the configuration names."""
     metrics.settings.tell(config, version=version("s2s-bridge"), started_at=clock.now())
     metrics.ingest.expect([stream.name for stream in config.streams], Refusal)
-    audiences = [audience for stream in config.streams for audience in stream.audiences()]
-    for account in config.accounts:
-        labels = [audience.label for audience in audiences if audience.account == account.name]
-        metrics.deliver.expect(account.name, Failure, labels)
+    audiences = {audience.label for stream in config.streams for audience in stream.audiences()}
+    metrics.deliver.expect([account.name for account in config.accounts], Failure, audiences)

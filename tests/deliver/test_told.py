@@ -8,6 +8,7 @@ from bridge.clock import DAY, HOUR, MINUTE
 from bridge.deliver.deliverer import Deliverer
 from bridge.deliver.observer import SilentObserver
 from bridge.deliver.records import Outcome
+from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import START, Site, Write
 
 
@@ -55,9 +56,12 @@ def test_when_a_file_last_arrived(watched):
     assert ("served", "a") not in told
     site.give(Write(1, 1))
     site.arrives()
+    site.give(Write(2, 1, audience=replace(DISPLAY, mobile=True)))
+    site.arrives()
     site.step()
     arrived = told["served", "a"]
-    assert START + MINUTE <= arrived <= site.clock.now()
+    first, second = sorted(file.uploaded_at for file in site.ledger.files())
+    assert START + MINUTE <= first < second == arrived
     notes = Notes()
     site.deliverer = Deliverer(replace(site.deliverer._parts, observer=notes))
     site.clock.move(HOUR)

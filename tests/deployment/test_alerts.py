@@ -189,6 +189,7 @@ def test_a_counter_begins_at_0():
         's2s_bridge_upload_failures_total{account="b",reason="host_key"} 0.0',
         's2s_bridge_files_uploaded_total{account="b"} 0.0',
         's2s_bridge_memberships_beyond_horizon_total{audience="Acme/mm/ep/mobile"} 0.0',
+        's2s_bridge_memberships_superseded_total{audience="(global)/mm/ep/display"} 0.0',
     ):
         assert sample in told
 
