@@ -1,11 +1,15 @@
-"""The kinds of values in the configuration: names, paths, durations, sizes. Refusals quote no value."""
+"""The kinds of values in the configuration: names, paths, durations, sizes. Refusals quote no value.
+
+Each also says how the texts look that people write for it (`as_text`), for those who judge a configuration
+before the bridge does: the Helm chart's values.schema.json is made of the model's JSON Schema.
+"""
 
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from bridge.units import parse_duration, parse_size
@@ -34,6 +38,16 @@ def matching(pattern: str, what: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def as_text(pattern: str) -> WithJsonSchema:
+    """The kind's JSON Schema: a text that matches as a whole. What it lets pass, the validators take.
+
+    (That a topic's ^regex is one no pattern can say.) They are of the common subset of regular expressions:
+    no look-around, and $ is the end.
+    """
+    whole = f"({pattern})" if "|" in pattern else pattern
+    return WithJsonSchema({"type": "string", "pattern": f"^{whole}$"})
 
 
 def bounded(  # the bounds are texts, so that the message can repeat them as a person writes them
@@ -129,57 +143,104 @@ AT_LEAST_ONE = AfterValidator(_at_least_one)
 
 _milliseconds = PlainSerializer(lambda duration: f"{duration}ms", return_type=str, when_used="json")
 
-Duration = Annotated[int, bounded(parse_duration), _milliseconds]
+Duration = Annotated[
+    int,
+    bounded(parse_duration),
+    _milliseconds,
+    as_text(r"[0-9]{1,9}(ms|s)|[0-9]{1,5}[mh]|[0-9]{1,4}d"),
+]
 """Milliseconds; 0 too."""
-Wait = Annotated[int, bounded(parse_duration, above="0ms"), _milliseconds]
+Wait = Annotated[
+    int,
+    bounded(parse_duration, above="0ms"),
+    _milliseconds,
+    as_text(r"[1-9][0-9]{0,8}(ms|s)|[1-9][0-9]{0,4}[mh]|[1-9][0-9]{0,3}d"),
+]
 """Milliseconds, more than none."""
 # Below half an hour by more than the 5 minutes that a skew may add on each side of a reset.
-Guard = Annotated[int, bounded(parse_duration, below="20m"), _milliseconds]
+Guard = Annotated[
+    int,
+    bounded(parse_duration, below="20m"),
+    _milliseconds,
+    as_text(r"[0-9]{1,6}ms|[0-9]{1,3}s|1?[0-9]m|0[hd]"),
+]
 """Milliseconds; twice of it must leave room in an hour."""
-Size = Annotated[int, bounded(parse_size, above="0B")]
+Size = Annotated[
+    int,
+    bounded(parse_size, above="0B"),
+    as_text(r"[1-9][0-9]{0,17}B?|[1-9][0-9]{0,5} ?[kKMGT]i?B"),
+]
 """Bytes, more than none."""
-DailyBytes = Annotated[int, bounded(parse_size, least="1MB")]
+DailyBytes = Annotated[
+    int,
+    bounded(parse_size, least="1MB"),
+    as_text(r"[1-9][0-9]{6,17}B?|[1-9][0-9]{3,5} ?[kK]i?B|[1-9][0-9]{0,5} ?[MGT]i?B"),
+]
 """Bytes a day."""
-FileBytes = Annotated[int, bounded(parse_size, above="0B", most="4GB")]
+FileBytes = Annotated[
+    int,
+    bounded(parse_size, above="0B", most="4GB"),
+    as_text(
+        r"([1-9][0-9]{0,8}|[1-3][0-9]{9})B?|[1-9][0-9]{0,5} ?[kK]i?B|[1-9][0-9]{0,2} ?Mi?B"
+        r"|[1-3][0-9]{3} ?MB|[12][0-9]{3} ?MiB|[1-4] ?GB|[1-3] ?GiB"
+    ),
+]
 """Bytes a file: the platform rejects larger ones (seed s2s_data_import)."""
 
-Text = Annotated[str, matching(r"(?s)[^\0]+", "is empty; write a text")]
+Text = Annotated[str, matching(r"(?s)[^\0]+", "is empty; write a text"), as_text(r"[^\x00]+")]
 """Any text but none."""
-Word = Annotated[str, matching(r"[^\s\0]+", "must be one word; leave out the spaces")]
+Word = Annotated[
+    str, matching(r"[^\s\0]+", "must be one word; leave out the spaces"), as_text(r"[\x21-\x7e]+")
+]
 """A text without white space."""
 NamePart = Annotated[
     str,
     matching(r"[A-Za-z0-9-]+", "may hold letters, digits and hyphens alone, no underscore; rename it"),
     matching(r".{1,64}", "is longer than 64 characters; shorten it"),
+    as_text(r"[A-Za-z0-9-]{1,64}"),
 ]
 """Stands between the underscores of a file name, of which three with stamp and suffix have 255 bytes."""
 StreamName = Annotated[
-    str, matching(r"[a-z0-9-]+", "may hold lower-case letters, digits and hyphens alone; rename it")
+    str,
+    matching(r"[a-z0-9-]+", "may hold lower-case letters, digits and hyphens alone; rename it"),
+    as_text(r"[a-z0-9-]+"),
 ]
 """Name of a stream."""
 _HEADER = "may hold letters, digits, dots, hyphens and underscores alone; correct it"
-HeaderValue = Annotated[str, matching(r"[A-Za-z0-9._-]+", _HEADER)]
+HeaderValue = Annotated[str, matching(r"[A-Za-z0-9._-]+", _HEADER), as_text(r"[A-Za-z0-9._-]+")]
 """A namespace or table id: a value of an audience file's header, and a part of an audience's key."""
-TableId = Annotated[str, BeforeValidator(_absent_is_empty), matching(r"[A-Za-z0-9._-]*", _HEADER)]
+TableId = Annotated[
+    str,
+    BeforeValidator(_absent_is_empty),
+    matching(r"[A-Za-z0-9._-]*", _HEADER),
+    WithJsonSchema({"type": ["string", "null"], "pattern": "^[A-Za-z0-9._-]*$"}),
+]
 """Table id of a further namespace; null, as of mm, is empty."""
 Suffix = Annotated[
     str,
     matching(r"[A-Za-z0-9._-]+", "may hold letters, digits, dots, hyphens and underscores; or null for none"),
     matching(r".{1,32}", "is longer than 32 characters; shorten it"),
+    as_text(r"[A-Za-z0-9._-]{1,32}"),
 ]
 """Suffix of a remote name."""
 HostKey = Annotated[
     str,
     matching(r"[a-z0-9@.-]+ +\S+( .*)?", 'is no public key; write its type and key, "ssh-ed25519 AAAA..."'),
+    as_text(r"[a-z0-9@.-]+ +[\x21-\x7e]+( [^\x00\n]*)?"),
 ]
 """A server's public key, as in its .pub file."""
-Topic = Annotated[str, AfterValidator(_topic)]
+Topic = Annotated[str, AfterValidator(_topic), as_text(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,248}|\^[^\x00]*")]
 """A topic's name, or a regular expression that begins with ^."""
-Topics = Annotated[tuple[Topic, ...], BeforeValidator(_one_is_a_list), AT_LEAST_ONE]
+Topics = Annotated[
+    tuple[Topic, ...],
+    BeforeValidator(_one_is_a_list),
+    AT_LEAST_ONE,
+    Field(json_schema_extra={"minItems": 1}),
+]
 """A list of them; one alone needs no brackets."""
-Listen = Annotated[str, AfterValidator(_listen)]
+Listen = Annotated[str, AfterValidator(_listen), as_text(r"\S+:[0-9]{1,4}")]
 """host:port."""
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(_url), as_text(r"https?://[A-Za-z0-9.:\[\]_-]+(/[\x21-\x7e]*)?")]
 """An HTTP address without credentials."""
-LocalPath = Annotated[Path, BeforeValidator(_local_path)]
+LocalPath = Annotated[Path, BeforeValidator(_local_path), as_text(r"[^\x00]+")]
 """A path of this machine; absolute once loaded."""

@@ -1,0 +1,188 @@
+{{/*
+What `s2s-bridge check` would refuse and no schema can say, as keys must agree with each other; and what would only be
+found out in the cluster. All faults at once, in the words of `check`, with their path in the values.
+*/}}
+{{- define "s2s-bridge.checks" -}}
+{{- $faults := list -}}
+{{- range list "clients" "topics" "audiences" "accounts" "files" "cluster" -}}
+  {{- range include (printf "s2s-bridge.faults.%s" .) $ | splitList "\n" -}}
+    {{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if $faults -}}{{- fail (printf "\n%s" (uniq $faults | join "\n")) -}}{{- end -}}
+{{- end -}}
+
+{{/* Bytes of 20GB, 256MiB, 1048576, 30Gi. */}}
+{{- define "s2s-bridge.bytes" -}}
+{{- $units := dict "" 1 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "KI" 1024 "MI" 1048576 "GI" 1073741824 "TI" 1099511627776 -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[A-Za-z]*$" . | upper | trimSuffix "B") | int64) -}}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.clients" -}}
+{{- $names := dict -}}
+{{- range $key, $client := .Values.clients }}
+{{- if hasKey $names (lower $key) }}
+clients.{{ $key }}: is a stream's name in lower case, and so is {{ get $names (lower $key) }}; rename one
+{{- end }}
+{{- $_ := set $names (lower $key) $key }}
+{{- if and $client.global $client.client }}
+clients.{{ $key }}.client: stands beside global; keep one of the two
+{{- end }}
+{{- end }}
+{{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}
+{{- $at := printf "clients.%s" (get $names $stream.name) }}
+{{- $main := $stream.user_namespace | default "mm" }}
+{{- if and (eq $main "mm") $stream.user_table_id }}
+{{ $at }}.user_table_id: is for a user_namespace other than mm; remove it
+{{- else if and (ne $main "mm") (not $stream.user_table_id) }}
+{{ $at }}.user_table_id: missing; a user_namespace other than mm needs it
+{{- end }}
+{{- range $namespace, $table := $stream.user_namespaces }}
+{{- if eq $namespace $main }}
+{{ $at }}.user_namespaces.{{ $namespace }}: is the client's user_namespace already; remove it
+{{- else if and (eq $namespace "mm") (not (kindIs "invalid" $table)) }}
+{{ $at }}.user_namespaces.{{ $namespace }}: has a table id, and mm has none; write null
+{{- else if and (ne $namespace "mm") (not $table) }}
+{{ $at }}.user_namespaces.{{ $namespace }}: has no table id; write it
+{{- end }}
+{{- end }}
+{{- if ne (len (values ($stream.fields | default dict))) (len (uniq (values ($stream.fields | default dict)))) }}
+{{ $at }}.fields: a field of the topic stands twice; it has one meaning: keep one
+{{- end }}
+{{- if and (not $stream.schema) (has $stream.format (list "avro" "avro-single-object")) }}
+{{ $at }}.schema: missing; format {{ $stream.format }} needs the .avsc that the topic is written with (README.md, Schemas)
+{{- else if and (not $stream.schema) (eq $stream.format "avro-confluent") (not $.Values.config.schema_registry) }}
+{{ $at }}.schema: missing; format avro-confluent needs it, or config.schema_registry
+{{- else if and $stream.schema (not (hasPrefix "/" $stream.schema)) (not (hasKey $.Values.schemas $stream.schema)) }}
+{{ $at }}.schema: is no key of schemas; put the file's text there, or write an absolute path in the container
+{{- end }}
+{{- $accounts := list }}
+{{- if kindIs "map" $stream.account }}{{- $accounts = values $stream.account }}{{- else }}{{- $accounts = list ($stream.account | default "default") }}{{- end }}
+{{- range $account := $accounts }}
+{{- if not (hasKey $.Values.accounts $account) }}
+{{ $at }}.account: names no account ({{ $account }}); write the name of one under accounts
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $.Values.replay.streams }}
+{{- if not (hasKey $names (lower .)) }}
+replay.streams: there is no client {{ . }}; write one of clients
+{{- end }}
+{{- end }}
+{{- range $.Values.refresh.streams }}
+{{- if not (hasKey $names (lower .)) }}
+refresh.streams: there is no client {{ . }}; write one of clients
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.topics" -}}
+{{- $owner := dict -}}
+{{- $expressions := dict -}}
+{{- range $key, $client := .Values.clients }}
+{{- range $topic := $client.topics }}
+{{- if hasKey $owner $topic }}
+clients.{{ $key }}.topics: {{ $topic }} stands in clients.{{ get $owner $topic }} too; a topic belongs to one client: keep one
+{{- end }}
+{{- $_ := set $owner $topic $key }}
+{{- if hasPrefix "^" $topic }}
+{{- $_ := set $expressions $topic $key }}
+{{- if gt (len $client.topics) 1 }}
+clients.{{ $key }}.topics: {{ $topic }} is a ^regex beside other topics; let it stand alone
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $letters := (.Values.config.dead_letters | default dict).topic }}
+{{- if and $letters (hasKey $owner $letters) }}
+config.dead_letters.topic: is consumed by clients.{{ get $owner $letters }}; write to a topic that no client reads
+{{- end }}
+{{- range $expression, $key := $expressions }}
+{{- range $topic, $other := $owner }}
+{{- if and (not (hasPrefix "^" $topic)) (mustRegexMatch $expression $topic) }}
+clients.{{ $other }}.topics: {{ $topic }} is matched by that of clients.{{ $key }}; narrow the regex
+{{- end }}
+{{- end }}
+{{- if and $letters (mustRegexMatch $expression $letters) }}
+config.dead_letters.topic: is consumed by clients.{{ $key }}; write to a topic that no client reads
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* What is said of an audience is said alike by all that feed it. */}}
+{{- define "s2s-bridge.faults.audiences" -}}
+{{- $said := dict -}}
+{{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}
+{{- $says := printf "placeholder_segment %d and historical_after %v" (int64 ($stream.placeholder_segment | default 9999999)) ($stream.historical_after | default "null") }}
+{{- $namespaces := append ($stream.segment_namespaces | default list) $stream.segment_namespace }}
+{{- $tables := merge (dict ($stream.user_namespace | default "mm") ($stream.user_table_id | default "")) ($stream.user_namespaces | default dict) }}
+{{- $inventories := ternary (list "display" "mobile") (list $stream.inventory) (eq $stream.inventory "event") }}
+{{- range $inventory := $inventories }}
+{{- $account := $stream.account | default "default" }}
+{{- if kindIs "map" $account }}{{- $account = get $account $inventory }}{{- end }}
+{{- range $client := append ($stream.clients | default list) ($stream.client | default "") }}
+{{- range $namespace := $namespaces }}
+{{- range $users, $table := $tables }}
+{{- $audience := list $account $client $users ($table | default "") $namespace $inventory ($stream.hash_segments | default false) | toJson }}
+{{- if and (hasKey $said $audience) (ne (index (get $said $audience) 0) $says) }}
+clients: {{ $stream.name }} says {{ $says }}, and {{ index (get $said $audience) 1 }}, which feeds the same audience, otherwise; give both the same
+{{- else }}
+{{- $_ := set $said $audience (list $says $stream.name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.accounts" -}}
+{{- $logins := dict -}}
+{{- range $name, $account := .Values.accounts }}
+{{- $login := printf "%s:%d %s" (lower $account.sftp.host) (int ($account.sftp.port | default 2222)) $account.sftp.username }}
+{{- if hasKey $logins $login }}
+accounts.{{ $name }}.sftp.username: is, with its host, that of accounts.{{ get $logins $login }}, whose quota it shares; make them one
+{{- end }}
+{{- $_ := set $logins $login $name }}
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.files" -}}
+{{- range $property, $_secret := .Values.config.kafka.secret_properties }}
+{{- if hasKey ($.Values.config.kafka.properties | default dict) $property }}
+config.kafka.secret_properties.{{ $property }}: stands in config.kafka.properties too; keep one
+{{- end }}
+{{- end }}
+{{- range $name, $_text := .Values.schemas }}
+{{- if or (eq $name "bridge.yaml") (hasPrefix "known-hosts." $name) }}
+schemas.{{ $name }}: is the name of another file of the chart's; rename it
+{{- end }}
+{{- end }}
+{{- if gt (len (include "s2s-bridge.configuration" .)) 1000000 }}
+clients: make a configuration of more than 1,000,000 bytes, which the bridge does not read; let clients share a stream (README.md, Clients)
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.cluster" -}}
+{{- $spool := include "s2s-bridge.bytes" (.Values.config.spool.max_bytes | default "20GB") | int64 }}
+{{- if lt (include "s2s-bridge.bytes" .Values.persistence.size | int64) (add $spool (div $spool 5)) }}
+persistence.size: {{ .Values.persistence.size }} is less than config.spool.max_bytes ({{ .Values.config.spool.max_bytes }}) and a fifth, which the ledger, files in the making and the file system take; make it larger
+{{- end }}
+{{- if .Values.replay.enabled }}
+{{- range list "from" "to" }}
+{{- if not (get $.Values.replay .) }}
+replay.{{ . }}: missing; write a time as 2026-11-01T00:00:00Z, or -30d, or now
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if contains "${" (include "s2s-bridge.configuration" .) }}
+{{- range (append (regexFindAll "\\$\\{[^}]*\\}" (include "s2s-bridge.configuration" .) -1 | default list) "") | uniq | compact }}
+{{- $wanted := trimSuffix "}" (trimPrefix "${" .) }}
+{{- $known := false }}
+{{- range $.Values.extraEnv }}{{- if eq .name $wanted }}{{- $known = true }}{{- end }}{{- end }}
+{{- if not $known }}
+extraEnv: has no {{ $wanted }}, which the configuration names as {{ . }}; add it
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

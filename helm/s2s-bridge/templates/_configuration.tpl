@@ -1,0 +1,93 @@
+{{/*
+The bridge's configuration, made of the values. Each helper returns JSON, which toYaml writes as whole numbers
+where plain printing would write 2e+10.
+*/}}
+
+{{/* What a client's stream is, with the defaults it takes: {"streams": [...]}, by name of the client. */}}
+{{- define "s2s-bridge.streams" -}}
+{{- $streams := list -}}
+{{- range $key, $client := .Values.clients -}}
+  {{- $stream := omit $client "display" "mobile" "global" -}}
+  {{- range $name, $value := $.Values.streamDefaults -}}
+    {{- if not (hasKey $stream $name) -}}{{- $_ := set $stream $name $value -}}{{- end -}}
+  {{- end -}}
+  {{- $_ := set $stream "name" (lower $key) -}}
+  {{- $_ := set $stream "inventory" (ternary "event" (ternary "mobile" "display" (eq true $client.mobile)) (and (eq true $client.display) (eq true $client.mobile))) -}}
+  {{- if not (or $client.global $client.client) -}}{{- $_ := set $stream "client" $key -}}{{- end -}}
+  {{- $streams = append $streams $stream -}}
+{{- end -}}
+{{- dict "streams" $streams | toJson -}}
+{{- end -}}
+
+{{/* The accounts with the paths of their files: {"accounts": [...]}. */}}
+{{- define "s2s-bridge.accounts" -}}
+{{- $accounts := list -}}
+{{- range $name, $values := .Values.accounts -}}
+  {{- $sftp := omit $values.sftp "password" "private_key" "known_hosts" -}}
+  {{- range $secret := list "password" "private_key" -}}
+    {{- if index $values.sftp $secret -}}
+      {{- $_ := set $sftp (printf "%s_file" $secret) (printf "%s/accounts/%s/%s" $.Values.secretsMountPath $name $secret) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if $values.sftp.known_hosts -}}{{- $_ := set $sftp "known_hosts_file" (printf "known-hosts.%s" $name) -}}{{- end -}}
+  {{- $accounts = append $accounts (merge (dict "name" $name "sftp" $sftp) (omit $values "sftp")) -}}
+{{- end -}}
+{{- dict "accounts" $accounts | toJson -}}
+{{- end -}}
+
+{{/* Files of existing secrets, under secretsMountPath: {"files": [{"path", "existingSecret", "key"}]}. */}}
+{{- define "s2s-bridge.secretFiles" -}}
+{{- $files := list -}}
+{{- range $name, $values := .Values.accounts -}}
+  {{- range $secret := list "password" "private_key" -}}
+    {{- with index $values.sftp $secret -}}
+      {{- $files = append $files (merge (dict "path" (printf "accounts/%s/%s" $name $secret)) .) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $property, $secret := .Values.config.kafka.secret_properties -}}
+  {{- $files = append $files (merge (dict "path" (printf "kafka/%s" $property)) $secret) -}}
+{{- end -}}
+{{- with (.Values.config.schema_registry | default dict).password -}}
+  {{- $files = append $files (merge (dict "path" "schema-registry/password") .) -}}
+{{- end -}}
+{{- dict "files" $files | toJson -}}
+{{- end -}}
+
+{{- define "s2s-bridge.configuration" -}}
+{{- $config := .Values.config -}}
+{{- $kafka := omit $config.kafka "secret_properties" -}}
+{{- $secrets := dict -}}
+{{- range $property, $_secret := $config.kafka.secret_properties -}}
+  {{- $_ := set $secrets $property (printf "%s/kafka/%s" $.Values.secretsMountPath $property) -}}
+{{- end -}}
+{{- if $secrets -}}{{- $_ := set $kafka "secret_properties" $secrets -}}{{- end -}}
+{{- $document := omit $config "kafka" "schema_registry" "spool" -}}
+{{- $_ := set $document "kafka" $kafka -}}
+{{- with $config.schema_registry -}}
+  {{- $registry := omit . "password" -}}
+  {{- if .password -}}{{- $_ := set $registry "password_file" (printf "%s/schema-registry/password" $.Values.secretsMountPath) -}}{{- end -}}
+  {{- $_ := set $document "schema_registry" $registry -}}
+{{- end -}}
+{{- $_ := set $document "spool" (merge (dict "directory" (printf "%s/spool" .Values.persistence.mountPath)) $config.spool) -}}
+{{- $_ := set $document "http" (dict "listen" (printf "%s:%d" .Values.http.address (int .Values.http.port))) -}}
+{{- $_ := set $document "accounts" (include "s2s-bridge.accounts" . | fromJson).accounts -}}
+{{- $_ := set $document "streams" (include "s2s-bridge.streams" . | fromJson).streams -}}
+{{- toYaml $document -}}
+{{- end -}}
+
+{{/* Ports (TCP) that the configuration names: {"ports": [...]}. */}}
+{{- define "s2s-bridge.ports" -}}
+{{- $ports := .Values.networkPolicy.extraPorts -}}
+{{- range splitList "," .Values.config.kafka.bootstrap_servers -}}
+  {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) | default 9092) -}}
+{{- end -}}
+{{- with (.Values.config.schema_registry | default dict).url -}}
+  {{- $authority := regexFind "^https?://[^/]+" . -}}
+  {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $authority) | default (ternary 443 80 (hasPrefix "https:" .))) -}}
+{{- end -}}
+{{- range .Values.accounts -}}{{- $ports = append $ports (.sftp.port | default 2222) -}}{{- end -}}
+{{- $numbers := list -}}
+{{- range $ports -}}{{- $numbers = append $numbers (int .) -}}{{- end -}}
+{{- dict "ports" (uniq $numbers) | toJson -}}
+{{- end -}}

@@ -1,0 +1,114 @@
+{{/* What the pods of the bridge and of its jobs have in common. */}}
+
+{{- define "s2s-bridge.podSettings" -}}
+serviceAccountName: {{ include "s2s-bridge.serviceAccountName" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
+securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.containerSettings" -}}
+image: {{ include "s2s-bridge.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+env:
+  - {name: POLARS_MAX_THREADS, value: {{ int .Values.threads | quote }}}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.configurationMounts" -}}
+- {name: configuration, mountPath: /etc/s2s-bridge, readOnly: true}
+{{- if (include "s2s-bridge.secretFiles" . | fromJson).files }}
+- {name: secrets, mountPath: {{ .Values.secretsMountPath }}, readOnly: true}
+{{- end }}
+- {name: tmp, mountPath: /tmp}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* No file is mounted by subPath: so a changed secret reaches the running bridge, which reads it at each log-in. */}}
+{{- define "s2s-bridge.configurationVolumes" -}}
+- name: configuration
+  configMap: {name: {{ include "s2s-bridge.fullname" . }}}
+{{- with (include "s2s-bridge.secretFiles" . | fromJson).files }}
+- name: secrets
+  projected:
+    defaultMode: 0400 # kubelet adds the group of fsGroup
+    sources:
+      {{- range . }}
+      - secret:
+          name: {{ .existingSecret }}
+          items: [{key: {{ .key | quote }}, path: {{ .path | quote }}}]
+      {{- end }}
+{{- end }}
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* A Job's pod on the bridge's volume: (dict "root" . "component" "replay" "args" (list ...) "env" (list ...)). */}}
+{{- define "s2s-bridge.jobSpec" -}}
+{{- $root := .root -}}
+{{- $affinity := deepCopy $root.Values.affinity -}}
+{{- $beside := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (include "s2s-bridge.bridgeLabels" $root | fromYaml)) -}}
+{{- $pods := get $affinity "podAffinity" | default dict -}}
+{{- $required := append (get $pods "requiredDuringSchedulingIgnoredDuringExecution" | default list) $beside -}}
+{{- $_ := set $affinity "podAffinity" (merge (dict "requiredDuringSchedulingIgnoredDuringExecution" $required) $pods) -}}
+backoffLimit: {{ int $root.Values.jobs.backoffLimit }}
+ttlSecondsAfterFinished: {{ int $root.Values.jobs.ttlSecondsAfterFinished }}
+# A drained node is no failure; wrong usage or configuration (exit 2) is no better at the next try.
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
+    - action: FailJob
+      onExitCodes: {containerName: {{ .component }}, operator: In, values: [2]}
+template:
+  metadata:
+    labels:
+      {{- include "s2s-bridge.selectorLabels" $root | nindent 6 }}
+      app.kubernetes.io/component: {{ .component }}
+      {{- with $root.Values.podLabels }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- with $root.Values.podAnnotations }}
+    annotations: {{- toYaml . | nindent 6 }}
+    {{- end }}
+  spec:
+    restartPolicy: Never
+    {{- include "s2s-bridge.podSettings" $root | nindent 4 }}
+    affinity: {{- toYaml $affinity | nindent 6 }}
+    containers:
+      - name: {{ .component }}
+        {{- include "s2s-bridge.containerSettings" $root | nindent 8 }}
+          {{- with .env }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
+        args: {{- toYaml .args | nindent 10 }}
+        resources: {{- toYaml $root.Values.jobs.resources | nindent 10 }}
+        volumeMounts:
+          - {name: data, mountPath: {{ $root.Values.persistence.mountPath }}}
+          {{- include "s2s-bridge.configurationMounts" $root | nindent 10 }}
+    volumes:
+      - name: data
+        persistentVolumeClaim: {claimName: data-{{ include "s2s-bridge.fullname" $root }}-0}
+      {{- include "s2s-bridge.configurationVolumes" $root | nindent 6 }}
+{{- end -}}
