@@ -8,14 +8,14 @@ from threading import Event
 
 import structlog
 
-from bridge.clock import DAY, MINUTE, Clock
+from bridge.clock import DAY, MINUTE, SECOND, Clock
 from bridge.config import Account, Config
 from bridge.deliver.file_state import UNFINISHED
 from bridge.deliver.ledger import Ledger, LedgerDamaged
 from bridge.deliver.quota import closing
 from bridge.errors import BridgeError
 from bridge.service.outside import Outside
-from bridge.spool.locks import LockHeld
+from bridge.spool.locks import Lock, LockHeld
 from bridge.spool.replays import ReplayState
 from bridge.spool.spool import Spool
 
@@ -53,15 +53,24 @@ def opened(config: Config, outside: Outside, stop: Event, *, adopt: bool) -> Ite
     clock = outside.clock
     spool = open_spool(config, outside)
     with ExitStack() as stack:
-        stack.enter_context(spool.lock("ingest").acquire(PATIENCE, clock, stop))
-        with spool.lock(CLAIM).acquire(PATIENCE, clock, stop):
+        stack.enter_context(_awaited(spool.lock("ingest"), clock, stop))
+        with _awaited(spool.lock(CLAIM), clock, stop):
             for name in _delivering(config):
-                stack.enter_context(spool.lock(name).acquire(PATIENCE, clock, stop))
+                stack.enter_context(_awaited(spool.lock(name), clock, stop))
         spool.clean_up()
         ledger = stack.enter_context(open_ledger(spool, config.accounts, outside, adopt=adopt))
         spool.keep_above(newest_run(ledger))
         _remove_ended_files(spool, ledger)
         yield Opened(spool=spool, ledger=ledger)
+
+
+def _awaited(lock: Lock, clock: Clock, stop: Event) -> Lock:
+    """The lock is held when this returns; where another holds it, the log says who is waited for."""
+    try:
+        return lock.acquire(0, clock, stop)
+    except LockHeld:
+        log.info("lock_awaited", lock=lock.path.name, held_by=lock.holder(), seconds=PATIENCE // SECOND)
+    return lock.acquire(PATIENCE, clock, stop)
 
 
 @contextmanager

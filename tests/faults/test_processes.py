@@ -200,6 +200,26 @@ def test_a_twin_waits_for_a_frozen_process_and_takes_over_from_a_dead_one(site):
 
 
 @pytest.mark.failure(16, 58)
+def test_a_rolling_restart_whose_processes_overlap(site):
+    """The second one says whom it waits for; the first ends in order, the second goes on: all once."""
+    site.write()
+    with site.running() as first:
+        site.until_committed()
+        with twin_at_the_lock(site) as twin:
+            (line,) = site.bridge.wait_for("lock_awaited")
+            assert line["held_by"] == f"process {first.pid} on host {socket.gethostname()}"
+            site.write()
+            assert end(first, signal.SIGTERM) == 0, site.bridge.tail()
+            site.process = twin
+            site.write()
+            site.until_committed()
+            site.until_arrived()
+            assert len(site.bridge.events("started")) == 2
+            assert end(twin, signal.SIGTERM) == 0, site.bridge.tail()
+    site.check()
+
+
+@pytest.mark.failure(16, 58)
 def test_a_second_process_on_a_spool_is_stopped_while_it_waits(site):
     """It names the holder's process and host, and ends; the first one is not disturbed."""
     site.write()

@@ -1,8 +1,11 @@
 """Opening the spool and its ledger: what is refused, and what --adopt makes of it."""
 
+import os
+import socket
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config
@@ -144,6 +147,22 @@ def test_a_start_waits_a_minute_for_the_lock_and_names_its_holder(config, spool)
         assert clock.now() - START >= PATIENCE
     with opened(config, outside_at(clock), never, adopt=False):
         pass
+
+
+def test_who_waits_for_the_lock_says_so(config):
+    """At once, and once: whom it waits for, and how long at most. Who need not wait says nothing."""
+    clock, never = HandClock(START), threading.Event()
+    with (
+        capture_logs() as lines,
+        opened(config, outside_at(clock), never, adopt=True),
+        pytest.raises(LockHeld),
+        opened(config, outside_at(clock), never, adopt=True),
+    ):
+        pass
+    (line,) = [line for line in lines if line["event"] == "lock_awaited"]
+    assert line["lock"] == "ingest.lock"
+    assert line["held_by"] == f"process {os.getpid()} on host {socket.gethostname()}"
+    assert line["seconds"] == PATIENCE // 1000
 
 
 def test_run_numbers_go_on_above_what_the_ledger_knows(config, spool):
