@@ -16,14 +16,18 @@ from bridge.clock import SystemClock
 from bridge.config import Config, load
 from bridge.errors import UsageError
 from bridge.replay.reading import Tally
-from bridge.replay.request import Bounds, Request, checked_name, default_name, iso, parse_places
+from bridge.replay.request import Bounds, Request, checked_name, default_name, is_relative, iso, parse_places
 from bridge.service.outside import over_sftp
 from bridge.service.rehearsal import Forecast, rehearse
 from bridge.service.replaying import Replaying, cancel, replaying
 from bridge.spool.replays import DRY_RUN
 
-From = Annotated[str | None, typer.Option("--from", metavar="T", help="First event time, inclusive.")]
-To = Annotated[str | None, typer.Option("--to", metavar="T", help="Last event time, exclusive.")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="T", help="First event time, inclusive; -30d: ago.")
+]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="T", help="Last event time, exclusive; now: until now.")
+]
 Streams = Annotated[list[str] | None, typer.Option("--stream", metavar="S", help="Its name; else all.")]
 Name = Annotated[
     str | None, typer.Option("--name", metavar="N", help="What it is called: under it, it goes on.")
@@ -64,10 +68,17 @@ def replay(
         _cancel(settings, name)
         return
     paths = [*(files or ()), *(more_files or ())]
-    request = _request(
-        (since, until), tuple(stream or ()), name, tuple(from_offset or ()), paths, force=force, dry=dry_run
-    )
     clock = SystemClock()
+    request = _request(
+        (since, until),
+        tuple(stream or ()),
+        name,
+        tuple(from_offset or ()),
+        paths,
+        force=force,
+        dry=dry_run,
+        now=clock.now(),
+    )
     memory.fit()
     log_beside(settings.logging, clock)
     stop = stopped_by_signals()
@@ -88,6 +99,7 @@ def _request(
     *,
     force: bool,
     dry: bool,
+    now: int,
 ) -> Request:
     """What is asked for.
 
@@ -99,9 +111,16 @@ def _request(
     for option, given in zip(("--from", "--to"), times, strict=True):
         if given is None and not (paths or places):
             raise UsageError(f"{option}: missing; write a time as 2026-11-01T00:00:00Z")
-    bounds, offsets = Bounds.parse(*times), parse_places(places)
+    bounds, offsets = Bounds.parse(*times, now=now), parse_places(places)
+    relative = any(map(is_relative, times))
     if name is None:
-        drawn = default_name(bounds, sorted(streams), sorted(offsets.items()), sorted(map(str, paths)), force)
+        drawn = default_name(
+            times if relative else bounds,
+            sorted(streams),
+            sorted(offsets.items()),
+            sorted(map(str, paths)),
+            force,
+        )
     else:
         drawn = checked_name(name)
     return Request(
@@ -110,6 +129,7 @@ def _request(
         streams=streams,
         from_offsets=offsets,
         force=force,
+        relative=relative,
     )
 
 

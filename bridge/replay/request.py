@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -14,6 +14,10 @@ from bridge.clock import SECOND
 from bridge.config import Config, Stream
 from bridge.errors import UsageError
 from bridge.ingest.partition import Partition
+from bridge.units import parse_duration
+
+NOW = "now"
+"""How people write the moment of asking; `-30d` is thirty days before it."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
@@ -30,13 +34,15 @@ class Bounds:
     """The instant after the last one, epoch ms; None: there is none."""
 
     @classmethod
-    def parse(cls, since: str | None, until: str | None) -> Self:
+    def parse(cls, since: str | None, until: str | None, *, now: int) -> Self:
         """Of two times as people write them: `2026-11-01T00:00:00Z`, also with another offset, or a date.
+
+        Or by the moment of asking, `now` (epoch ms): `-30d`, `now`.
 
         Raises:
             UsageError: One is no time, or they are the wrong way round.
         """
-        bounds = cls(since=_instant("--from", since), until=_instant("--to", until))
+        bounds = cls(since=_instant("--from", since, now), until=_instant("--to", until, now))
         if bounds.since is not None and bounds.until is not None and bounds.since >= bounds.until:
             raise UsageError(f"--from {since} is not before --to {until}: give the earlier time first")
         return bounds
@@ -64,6 +70,8 @@ class Request:
     """Where to begin in these partitions, and to read no others; empty: by time."""
     force: bool = False
     """Adds beyond the horizon are sent too."""
+    relative: bool = False
+    """Its times were told by the moment of asking, which is another one at each call."""
 
     def parameters(self) -> dict[str, object]:
         """What tells it from another replay of the same name, as JSON has it."""
@@ -76,6 +84,18 @@ class Request:
             ],
             "force": self.force,
         }
+
+    def begun(self, asked: Mapping[str, object]) -> Self:
+        """This request as it was when the replay that goes on was begun: with the times of that moment.
+
+        Args:
+            asked: What was written down then (`parameters`).
+        """
+        if not self.relative:
+            return self
+        since, until = asked["from"], asked["to"]
+        bounds = Bounds(since=since, until=until)  # type: ignore[arg-type]  # we wrote them
+        return replace(self, bounds=bounds)
 
 
 def chosen(config: Config, names: tuple[str, ...]) -> tuple[Stream, ...]:
@@ -146,12 +166,21 @@ def iso(instant: int) -> str:
     return datetime.fromtimestamp(instant // SECOND, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _instant(option: str, text: str | None) -> int | None:
+def is_relative(text: str | None) -> bool:
+    """Whether a time is told by the moment of asking."""
+    return text is not None and (text == NOW or text.startswith("-"))
+
+
+def _instant(option: str, text: str | None, now: int) -> int | None:
     if text is None:
         return None
     try:
+        if is_relative(text):
+            return now - (0 if text == NOW else parse_duration(text[1:]))
         written = datetime.fromisoformat(text)
         read = written if written.tzinfo else written.replace(tzinfo=UTC)
         return (read.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text}: is no time; write it as 2026-11-01T00:00:00Z") from None
+        raise UsageError(
+            f"{option} {text}: is no time; write it as 2026-11-01T00:00:00Z, as -30d, or now"
+        ) from None

@@ -161,6 +161,8 @@ def replaying(
             spool.replays.remove(replay)  # a dry run that was killed has left it
             replay = None
         if replay is not None:
+            request = request.begun(replay.record.parameters["asked"])  # type: ignore[arg-type]  # we wrote it
+            asked = _asked(request, archives)
             _see_same(replay, asked)
         plan = None if archives else _plan(config, outside, request, replay)
         material: Material

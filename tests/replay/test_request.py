@@ -1,7 +1,9 @@
 """What a replay may be asked for, and what tells one request from another."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from bridge.replay.request import (
     chosen,
     complete,
     default_name,
+    is_relative,
     iso,
     parse_places,
 )
@@ -26,6 +29,9 @@ T0 = 1_793_491_200_000
 """2026-11-01T00:00:00Z."""
 SECOND = 1_000
 HOUR = 3_600 * SECOND
+
+
+parse = partial(Bounds.parse, now=T0)
 
 
 def refusal(ask, *arguments):
@@ -53,8 +59,8 @@ def refusal(ask, *arguments):
 )
 def test_times_as_people_write_them(text, instant):
     """Without an offset it is UTC; parts of a millisecond are cut off; what is taken can be told again."""
-    assert Bounds.parse(text, None) == Bounds(since=instant, until=None)
-    assert Bounds.parse(None, text) == Bounds(since=None, until=instant)
+    assert parse(text, None) == Bounds(since=instant, until=None)
+    assert parse(None, text) == Bounds(since=None, until=instant)
     assert iso(instant).endswith("Z")
 
 
@@ -70,15 +76,40 @@ def test_times_as_people_write_them(text, instant):
         "10000-01-01",
         "0001-01-01T00:00:00+14:00",
         "9999-12-31T23:59:59-14:00",
+        "-",
+        "-30",
+        "-1.5d",
+        "--30d",
+        "+30d",
+        "-99999999999d",
+        "NOW",
     ],
 )
 @pytest.mark.parametrize("option", ["--from", "--to"])
 def test_what_is_no_time(option, text):
     """Neither a text that is none nor a year that UTC does not have; the line names option, text and form."""
     given_times = (text, None) if option == "--from" else (None, text)
-    assert refusal(Bounds.parse, *given_times) == (
-        f"{option} {text}: is no time; write it as 2026-11-01T00:00:00Z"
+    assert refusal(parse, *given_times) == (
+        f"{option} {text}: is no time; write it as 2026-11-01T00:00:00Z, as -30d, or now"
     )
+
+
+def test_times_by_the_moment_of_asking():
+    """A duration before it, or now; beside a plain time too."""
+    assert parse("-30d", "now") == Bounds(since=T0 - 30 * 24 * HOUR, until=T0)
+    assert parse("-90m", "-500ms") == Bounds(since=T0 - HOUR * 3 // 2, until=T0 - 500)
+    assert parse("2026-10-31", "now") == Bounds(since=T0 - 24 * HOUR, until=T0)
+    assert "--from now is not before --to -1h" in refusal(parse, "now", "-1h")
+    assert [is_relative(text) for text in ("-1d", "now", "2026-11-01", None)] == [True, True, False, False]
+
+
+def test_one_that_goes_on_keeps_its_times():
+    """Asked for again an hour later by the same words it is the one of before; by plain times another."""
+    first = request(bounds=parse("-1d", "now"), relative=True)
+    again = request(bounds=Bounds.parse("-1d", "now", now=T0 + HOUR), relative=True)
+    assert again.begun(first.parameters()).parameters() == first.parameters()
+    plain = replace(again, relative=False)
+    assert plain.begun(first.parameters()) == plain
 
 
 @pytest.mark.parametrize(
@@ -86,7 +117,7 @@ def test_what_is_no_time(option, text):
 )
 def test_the_first_time_lies_before_the_last(until):
     """The first belongs to it and the last does not: of two that are the same there is nothing between."""
-    line = refusal(Bounds.parse, "2026-11-01T00:00:00Z", until)
+    line = refusal(parse, "2026-11-01T00:00:00Z", until)
     assert line.startswith(f"--from 2026-11-01T00:00:00Z is not before --to {until}: ")
 
 
@@ -94,8 +125,8 @@ def test_the_first_time_lies_before_the_last(until):
 def test_what_is_told_is_what_was_meant(moment):
     """A time to the second, told and read again, is the same instant."""
     written = moment.replace(microsecond=0).isoformat()
-    instant = Bounds.parse(written, None).since
-    assert Bounds.parse(iso(instant), None).since == instant
+    instant = parse(written, None).since
+    assert parse(iso(instant), None).since == instant
 
 
 @pytest.mark.parametrize("audience", [DISPLAY, HASHED])

@@ -436,6 +436,19 @@ def test_an_unfinished_replay_goes_on_and_a_finished_one_begins_anew(kafka, sshd
     assert differences(sshd, placed) == []
 
 
+def test_a_replay_by_the_moment_of_asking_goes_on_with_its_first_times(kafka, sshd, tmp_path):
+    """A refresh whose pod was killed sends what it was begun for, and not a later time under the same name."""
+    topic = "requests.relative"
+    bridge = site(kafka, sshd, tmp_path, topic, window={"max_age": "10ms"})
+    placed = produce(kafka, topic, made.make(LOAD, 26), partitions=2)
+    ago = ["--from", f"-{int(time.time() * 1000) - T0 + HOUR}ms", "--to", "now", "--name", "refresh-1"]
+    with replaying(bridge, *ago) as process:
+        wait_for(bridge, "run_sealed")
+        assert end(process, signal.SIGKILL) == -signal.SIGKILL
+    assert replay(bridge, *ago).startswith("refresh-1: goes on\n")
+    assert differences(sshd, placed) == []
+
+
 def test_a_cancelled_replay_is_over(kafka, sshd, tmp_path):
     """What was sent stays, the rest is never sent; its name is free for another."""
     topic = "requests.cancelled"
