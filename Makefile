@@ -8,6 +8,7 @@
 # make mutants: plants bugs, and sees that the simulation finds each.
 # make failures: the failure matrix, and the tests that show each row of it.
 # make image: the container image, docs/container.md; needs Docker. make image-size: how large, without it.
+# make chart-schema: the Helm chart's schema and table of values, anew from the configuration model and values.yaml.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
@@ -15,7 +16,7 @@
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
 .PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak mutants failures image image-size \
 	audit sbom bench \
-	$(BENCHES) bench-chart lock clean
+	$(BENCHES) bench-chart chart-schema lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -119,6 +120,9 @@ $(BENCHES): bench-%: setup-dev
 
 bench-chart: setup-dev
 	@$(BIN)/python -m bench.chart $(BENCH)
+
+chart-schema: setup-dev
+	@$(BIN)/python -m helm
 
 # --no-build-isolation: what builds the project stands in the lock too, with its hash.
 .venv/installed: requirements.lock pyproject.toml

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from bridge.config import Config
+from bridge.config.kinds import PRINTABLE
 from bridge.config.rules import EVENT_FIELDS, OWN_PROPERTIES
 from bridge.config.secret import SENSITIVE
 from helm import cluster_schema
@@ -101,7 +102,8 @@ def _without(schema: Schema, *names: str, **more: object) -> Schema:
 
 def _stream_settings(stream: Schema, *without: str, **more: object) -> Schema:
     """The settings of a stream that a client may have, none of them required."""
-    fields = {key: {"type": "string", "minLength": 1} for key in EVENT_FIELDS}
+    renamed = cast("Schema", cast("Schema", stream["properties"])["fields"])["additionalProperties"]
+    fields = dict.fromkeys(EVENT_FIELDS, renamed)
     settings = _without(stream, "name", "inventory", *without, fields=section(fields), **more)
     return {key: value for key, value in settings.items() if key != "required"}
 
@@ -138,7 +140,7 @@ def _account(account: Schema) -> Schema:
 def _config(sections: Mapping[str, Schema]) -> Schema:
     secret = cluster_schema.secret_key()
     kafka, registry = sections["kafka"], sections["schema_registry"]
-    one_line = {"type": ["string", "number", "boolean"]}
+    one_line = {"type": ["string", "number", "boolean"], "pattern": f"^[{PRINTABLE}]*$"}
     open_ones = {"type": "object", "properties": _refused(OWN_PROPERTIES | SENSITIVE)}
     secret_ones = {"type": "object", "properties": _refused(OWN_PROPERTIES)}
     log_in = {"dependencies": {"username": ["password"], "password": ["username"]}}

@@ -20,6 +20,9 @@ REFUSED = "refused"
 SINGLE_REGEX = "^"
 """A topic that begins so is a regular expression, as librdkafka has it."""
 
+PRINTABLE = " -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd"
+"""What a class of a pattern lists: all that YAML takes as it is, and that ends no line."""
+
 _PORTS = range(65_536)
 
 
@@ -187,7 +190,7 @@ FileBytes = Annotated[
 ]
 """Bytes a file: the platform rejects larger ones (seed s2s_data_import)."""
 
-Text = Annotated[str, matching(r"(?s)[^\0]+", "is empty; write a text"), as_text(r"[^\x00]+")]
+Text = Annotated[str, matching(r"(?s)[^\0]+", "is empty; write a text"), as_text(rf"[{PRINTABLE}]+")]
 """Any text but none."""
 Word = Annotated[
     str, matching(r"[^\s\0]+", "must be one word; leave out the spaces"), as_text(r"[\x21-\x7e]+")

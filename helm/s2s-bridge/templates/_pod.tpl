@@ -64,6 +64,21 @@ env:
 {{- end }}
 {{- end -}}
 
+{{/*
+The affinity of the bridge's pod: rather on the node where a replay of its release runs. The volume is attached to one
+node; elsewhere the bridge would wait for the end of the replay.
+*/}}
+{{- define "s2s-bridge.besideJobs" -}}
+{{- $affinity := deepCopy .Values.affinity -}}
+{{- $jobs := dict "key" "app.kubernetes.io/component" "operator" "In" "values" (list "replay" "refresh") -}}
+{{- $selector := dict "matchLabels" (include "s2s-bridge.selectorLabels" . | fromYaml) "matchExpressions" (list $jobs) -}}
+{{- $term := dict "weight" 100 "podAffinityTerm" (dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $selector) -}}
+{{- $pods := get $affinity "podAffinity" | default dict -}}
+{{- $preferred := append (get $pods "preferredDuringSchedulingIgnoredDuringExecution" | default list) $term -}}
+{{- $_ := set $affinity "podAffinity" (merge (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) $pods) -}}
+{{- toYaml $affinity -}}
+{{- end -}}
+
 {{/* A Job's pod on the bridge's volume: (dict "root" . "component" "replay" "args" (list ...) "env" (list ...)). */}}
 {{- define "s2s-bridge.jobSpec" -}}
 {{- $root := .root -}}
@@ -81,6 +96,7 @@ podFailurePolicy:
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
     - action: FailJob
       onExitCodes: {containerName: {{ .component }}, operator: In, values: [2]}
+      onPodConditions: [] # the API of 1.27 asks for the key
 template:
   metadata:
     labels:
