@@ -87,6 +87,12 @@ def _beside(kinds: list[Schema]) -> Schema:
     return {"type": types} | {key: value for key, value in together.items() if key != "type"}
 
 
+def _given(schema: Schema) -> Schema:
+    """The same without null: something else is required where it is not given."""
+    types = cast("list[str]", schema["type"])
+    return schema | {"type": next(kind for kind in types if kind != "null")}
+
+
 def _element(listed: Schema) -> Schema:
     return cast("Schema", listed["items"])
 
@@ -129,7 +135,10 @@ def _account(account: Schema) -> Schema:
     own_files = ("password_file", "private_key_file", "known_hosts_file")
     secret = cluster_schema.secret_key()
     text = {"type": "string", "minLength": 1}
-    known = _without(sftp, *own_files, password=secret, private_key=secret, known_hosts=text)
+    host_key = _given(cast("Schema", cast("Schema", sftp["properties"])["host_key"]))
+    known = _without(
+        sftp, *own_files, password=secret, private_key=secret, host_key=host_key, known_hosts=text
+    )
     known |= {
         "oneOf": [{"required": ["password"]}, {"required": ["private_key"]}],
         "anyOf": [{"required": ["host_key"]}, {"required": ["known_hosts"]}],
@@ -143,6 +152,7 @@ def _config(sections: Mapping[str, Schema]) -> Schema:
     one_line = {"type": ["string", "number", "boolean"], "pattern": f"^[{PRINTABLE}]*$"}
     open_ones = {"type": "object", "properties": _refused(OWN_PROPERTIES | SENSITIVE)}
     secret_ones = {"type": "object", "properties": _refused(OWN_PROPERTIES)}
+    username = _given(cast("Schema", cast("Schema", registry["properties"])["username"]))
     log_in = {"dependencies": {"username": ["password"], "password": ["username"]}}
     return section(
         {
@@ -152,7 +162,8 @@ def _config(sections: Mapping[str, Schema]) -> Schema:
                 secret_properties=secret_ones
                 | {"propertyNames": {"pattern": "^[a-z0-9._]+$"}, "additionalProperties": secret},
             ),
-            "schema_registry": _without(registry, "password_file", password=secret) | log_in,
+            "schema_registry": _without(registry, "password_file", username=username, password=secret)
+            | log_in,
             "spool": _without(sections["spool"], "directory"),
             "dead_letters": _without(sections["dead_letters"], "directory"),
         }

@@ -229,7 +229,7 @@ Suffix = Annotated[
 HostKey = Annotated[
     str,
     matching(r"[a-z0-9@.-]+ +\S+( .*)?", 'is no public key; write its type and key, "ssh-ed25519 AAAA..."'),
-    as_text(r"[a-z0-9@.-]+ +[\x21-\x7e]+( [^\x00\n]*)?"),
+    as_text(rf"[a-z0-9@.-]+ +[\x21-\x7e]+( [{PRINTABLE}]*)?"),
 ]
 """A server's public key, as in its .pub file."""
 Topic = Annotated[str, AfterValidator(_topic), as_text(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,248}|\^[^\x00]*")]
@@ -245,5 +245,5 @@ Listen = Annotated[str, AfterValidator(_listen), as_text(r"\S+:[0-9]{1,4}")]
 """host:port."""
 Url = Annotated[str, AfterValidator(_url), as_text(r"https?://[A-Za-z0-9.:\[\]_-]+(/[\x21-\x7e]*)?")]
 """An HTTP address without credentials."""
-LocalPath = Annotated[Path, BeforeValidator(_local_path), as_text(r"[^\x00]+")]
+LocalPath = Annotated[Path, BeforeValidator(_local_path), as_text(rf"[{PRINTABLE}]+")]
 """A path of this machine; absolute once loaded."""

@@ -1,0 +1,26 @@
+{{/* What helm says after an installation. */}}
+{{- define "s2s-bridge.notes" -}}
+{{ .Chart.Name }} {{ .Values.image.tag | default .Chart.AppVersion }}: {{ len .Values.clients }} client(s), {{ len .Values.accounts }} account(s).
+{{- $pod := printf "%s-0" (include "s2s-bridge.fullname" .) }}
+
+Is all it needs within reach (Kafka, topics, registry, log-ins, host keys)?
+  helm test {{ .Release.Name }} --namespace {{ .Release.Namespace }} --logs
+
+What it does, and what waits:
+  kubectl --namespace {{ .Release.Namespace }} exec {{ $pod }} -- s2s-bridge status --config /etc/s2s-bridge/bridge.yaml
+  kubectl --namespace {{ .Release.Namespace }} port-forward {{ $pod }} {{ int .Values.http.port }}    # then http://127.0.0.1:{{ int .Values.http.port }}/
+
+Secrets that must be there, with these keys:
+{{- range (include "s2s-bridge.secretFiles" . | fromJson).files }}
+  {{ .existingSecret }}: {{ .key }}
+{{- end }}
+{{- if and .Values.resources.limits (hasKey .Values.resources.limits "memory") }}
+{{- $limit := include "s2s-bridge.bytes" (toString .Values.resources.limits.memory) | int64 }}
+{{- $needed := add 400000000 (include "s2s-bridge.bytes" (.Values.config.window.max_bytes | default "256MB") | int64 | mul 2) }}
+{{- if lt $limit $needed }}
+
+WARNING: resources.limits.memory ({{ .Values.resources.limits.memory }}) leaves little room beside config.window.max_bytes ({{ .Values.config.window.max_bytes }}): out of memory
+the bridge is killed, and reads its window again. Give it {{ div $needed 1000000 }}M.
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,299 @@
+"""The chart's values: the schema is the model's, Helm refuses what `check` refuses, README.md tells all."""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from pydantic import TypeAdapter
+
+from bridge.config import Config, kinds, load, secret_faults
+from helm import values_schema, values_table
+from tests.parts.charts import CHART, Rendered, example, merged, refusal, template
+from tests.parts.values import drawn, values
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = values_schema.values_schema()
+ONE = example("one-client")
+TWO = example("two-accounts")
+EXAMPLES = int(os.environ.get("EX", "20"))
+
+
+def test_the_schema_is_that_of_the_model():
+    """`make chart-schema` has been run since the model was changed."""
+    assert (CHART / "values.schema.json").read_text() == values_schema.written()
+
+
+def test_the_table_is_that_of_the_values():
+    """`make chart-schema` has been run since values.yaml was changed."""
+    readme = (CHART / "README.md").read_text()
+    assert values_table.filled(readme, (CHART / "values.yaml").read_text()) == readme
+
+
+def leaves(schema, path=()):
+    """Every key that values may have, down to those whose keys are the user's or Kubernetes' own."""
+    properties = {name: inner for name, inner in schema.get("properties", {}).items() if inner is not False}
+    if not properties or "patternProperties" in schema or path == ("global",):
+        yield path
+    for name, inner in properties.items() if "patternProperties" not in schema else ():
+        yield from leaves(inner, (*path, name))
+
+
+def test_the_table_tells_of_every_value():
+    """What the schema knows stands in the table, by itself or as a part of another, and nothing else does."""
+    told = {row.path for row in values_table.rows((CHART / "values.yaml").read_text())}
+    known = set(leaves(SCHEMA))
+    prefixes = {path[:length] for path in known for length in range(1, len(path) + 1)}
+    assert told <= prefixes
+    missing = [path for path in known if not any(path[:length] in told for length in range(1, len(path) + 1))]
+    assert sorted(".".join(path) for path in missing if path[0] not in {"streamDefaults", "global"}) == []
+
+
+def test_the_defaults_are_the_models():
+    """What values.yaml writes of the configuration is what the bridge takes without it."""
+    written = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
+    given_ = Config.model_validate(
+        {**plain(), **{name: written[name] for name in ("spool", "window", "roll")}}
+    )
+    for section in ("spool", "window", "roll"):
+        assert getattr(given_, section) == getattr(Config.model_validate(plain()), section)
+
+
+def plain():
+    account = {"name": "default", "agency": "A", "partner": "P", "sftp": {"host": "h", "username": "u"}}
+    stream = {"name": "a", "topics": ["a"], "format": "json", "segment_namespace": "ep"}
+    return {
+        "kafka": {"bootstrap_servers": "k"},
+        "accounts": [account],
+        "streams": [stream],
+        "dead_letters": {},
+    }
+
+
+def test_the_documented_example_is_in_the_models_schema():
+    """Each value of docs/example.yaml is written in a form that the schema takes."""
+    document = yaml.safe_load((ROOT / "docs" / "example.yaml").read_text())
+    document["dead_letters"] = {"directory": "somewhere"}  # without one it is the spool's
+    jsonschema.validate(document, Config.model_json_schema())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["Duration", "Wait", "Guard", "Size", "DailyBytes", "FileBytes", "Text", "Word", "NamePart"],
+        *["StreamName", "HeaderValue", "TableId", "Suffix", "HostKey", "Listen", "Url", "LocalPath"],
+    ],
+)
+def test_what_a_kinds_pattern_takes_the_kind_takes(name):
+    """So that no values that Helm accepts make a configuration that the bridge refuses."""
+    kind = TypeAdapter(getattr(kinds, name))
+
+    @given(drawn(kind.json_schema()))
+    @settings(max_examples=100, derandomize=True, deadline=None)
+    def check(text):
+        kind.validate_python(text)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "Duration",
+            ["0s", "500ms", "60s", "15m", "1h", "7d", "9999d"],
+            ["", "5", "5 minutes", "1w", "-1s", "36501d"],
+        ),
+        ("Wait", ["1ms", "60s"], ["0s", "0d", "01"]),
+        ("Guard", ["0s", "30s", "19m", "999s"], ["20m", "1h", "25m", "1200s"]),
+        (
+            "Size",
+            ["1", "256MB", "256MiB", "5GB", "20 GB", "1TB", "9kB"],
+            ["0", "0GB", "5 gigabytes", "1.5GB", "5PB"],
+        ),
+        ("DailyBytes", ["1MB", "5GB", "1000kB", "1000000"], ["999kB", "1kB", "0", "999999B"]),
+        (
+            "FileBytes",
+            ["4GB", "1B", "2999MiB", "3GiB", "999MB"],
+            ["5GB", "4GiB", "4001MB"],
+        ),
+    ],
+)
+def test_how_bounds_are_written(name, good, bad):
+    """The usual texts are in the pattern; what is beyond a bound is not."""
+    schema = TypeAdapter(getattr(kinds, name)).json_schema()
+    judge = jsonschema.Draft202012Validator(schema)
+    assert [text for text in good if not judge.is_valid(text)] == []
+    assert [text for text in bad if judge.is_valid(text)] == []
+
+
+class Secrets:
+    """Every secret that is asked for."""
+
+    def __getitem__(self, key):
+        return "secret\n"
+
+
+@pytest.mark.helm
+def test_whatever_helm_accepts_the_bridge_accepts(helm):
+    """Of values drawn from the schema those that Helm renders make a configuration without a fault."""
+    accepted = []
+
+    @given(values(SCHEMA))
+    @settings(
+        max_examples=EXAMPLES,
+        phases=[Phase.generate],  # to shrink would take minutes, and what fails is readable
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
+    def check(made):
+        with TemporaryDirectory() as folder:
+            wanted = made | {"secretsMountPath": f"{folder}/secrets"}
+            done = template(helm, wanted)
+            assert "can't evaluate" not in done.stderr
+            assert done.returncode == 0 or "schema" in done.stderr or "execution error at" in done.stderr
+            if done.returncode == 0:
+                release = Rendered(list(filter(None, yaml.safe_load_all(done.stdout))), done.stdout)
+                config = load(release.mount(Path(folder, "etc"), Secrets()), {})
+                assert secret_faults(config) == ()
+                accepted.append(len(config.streams))
+
+    check()
+    assert len(accepted) >= EXAMPLES // 3
+
+
+def client(**settings):
+    """A second client beside that of the least values, and what it says of itself."""
+    return {"clients": {"b": {"topics": ["b"], "display": True} | settings}}
+
+
+def sftp(**settings):
+    return {"accounts": {"default": {"sftp": settings}}}
+
+
+def kafka(**settings):
+    return {"config": {"kafka": settings}}
+
+
+OTHER = client()["clients"]["b"]
+REFUSED = {
+    "an unknown key": ({"replicas": 2}, "additional properties 'replicas'"),
+    "an unknown key of a client": (client(colour="red"), "'/clients/b': additional properties 'colour'"),
+    "an unknown key of the configuration": ({"config": {"http": {}}}, "additional properties 'http'"),
+    "the chart's own folder": (
+        {"config": {"spool": {"directory": "/"}}},
+        "additional properties 'directory'",
+    ),
+    "a path of a secret": (sftp(password_file="/x"), "additional properties 'password_file'"),
+    "a secret itself": (sftp(password="hunter2"), "sftp/password': got string, want object"),
+    "no log-in": (sftp(password=None), "missing property 'private_key'"),
+    "two log-ins": (sftp(private_key={"existingSecret": "a", "key": "b"}), "oneOf"),
+    "no host key": (sftp(host_key=None), "missing property 'known_hosts'"),
+    "no inventory": (client(display=False), "missing property 'mobile'"),
+    "no topics": (client(topics=[]), "/clients/b/topics': minItems"),
+    "a name that YAML takes for something else": ({"clients": {"false": OTHER}}, "/clients/false"),
+    "an underscore in a name": ({"clients": {"a_b": OTHER}}, "'a_b'"),
+    "a duration that is none": (client(max_future="5 minutes"), "'5 minutes' does not match"),
+    "a guard of half an hour": (
+        {"accounts": {"default": {"quota": {"guard": "30m"}}}},
+        "/accounts/default/quota/guard': '30m'",
+    ),
+    "the product's own property": (
+        kafka(properties={"group.id": "x"}),
+        "/config/kafka/properties/group.id",
+    ),
+    "a property that is a secret": (kafka(properties={"sasl.password": "x"}), "properties/sasl.password"),
+    "a field that no event has": (client(fields={"user": "id"}), "additional properties 'user'"),
+    "a registry's name without its password": (
+        {"config": {"schema_registry": {"username": "x"}}},
+        "properties 'password' required, if 'username' exists",
+    ),
+    "too little time to stop": ({"terminationGracePeriodSeconds": 25}, "minimum"),
+    "names that differ in case alone": (
+        {"clients": {"B": OTHER, "b": OTHER | {"topics": ["c"]}}},
+        "clients.b: is a stream's name in lower case, and so is B",
+    ),
+    "global and a client": (
+        {"clients": {"b": OTHER | {"global": True, "client": "B"}}},
+        "clients.b.client: stands beside global",
+    ),
+    "an account that is not there": (
+        client(account="other"),
+        "clients.b.account: names no account (other)",
+    ),
+    "one of two accounts that is not there": (
+        client(account={"display": "default", "mobile": "other"}),
+        "clients.b.account: names no account (other)",
+    ),
+    "a log-in of two accounts": (
+        {"accounts": {"other": ONE["accounts"]["default"]}},
+        "accounts.other.sftp.username: is, with its host, that of accounts.default",
+    ),
+    "a topic of two clients": (
+        client(topics=["acme.segments"]),
+        "acme.segments stands in clients.acme too",
+    ),
+    "a topic that another's expression matches": (
+        client(topics=["^acme"]),
+        "clients.acme.topics: acme.segments is matched by that of clients.b",
+    ),
+    "an expression beside names": (client(topics=["^b", "c"]), "is a ^regex beside other topics"),
+    "dead letters in a topic that is read": (
+        {"config": {"dead_letters": {"topic": "acme.segments"}}},
+        "config.dead_letters.topic: is consumed by clients.acme",
+    ),
+    "a namespace without its table": (
+        client(user_namespace="p"),
+        "clients.b.user_table_id: missing",
+    ),
+    "a table of mm": (client(user_table_id="7"), "clients.b.user_table_id: is for a user_namespace other"),
+    "a further namespace without its table": (client(user_namespaces={"p": ""}), "has no table id"),
+    "a field of two meanings": (client(fields={"user_id": "a", "client": "a"}), "stands twice"),
+    "Avro without its schema": (client(format="avro"), "clients.b.schema: missing; format avro needs"),
+    "a schema that is not there": (client(format="avro", schema="b.avsc"), "is no key of schemas"),
+    "an audience of two placeholders": (
+        client(client="acme", placeholder_segment=7),
+        "which feeds the same audience, otherwise",
+    ),
+    "a secret property that is an open one too": (
+        kafka(properties={"a": "b"}, secret_properties={"a": {"existingSecret": "a", "key": "b"}}),
+        "config.kafka.secret_properties.a: stands in config.kafka.properties too",
+    ),
+    "a variable that is not set": (kafka(group_id="${GROUP}"), "extraEnv: has no GROUP"),
+    "a replay of no time": ({"replay": {"enabled": True}}, "replay.from: missing"),
+    "a replay of nobody": (
+        {"replay": {"enabled": True, "from": "-1d", "to": "now", "streams": ["c"]}},
+        "replay.streams: there is no client c",
+    ),
+    "a refresh from when?": ({"refresh": {"from": "now"}}, "/refresh/from"),
+}
+
+
+@pytest.mark.helm
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_helm_refuses(helm, what):
+    """Before anything is changed, by the value's path; no secret that was written by mistake is repeated."""
+    changes, words = REFUSED[what]
+    said = refusal(helm, merged(ONE, changes))
+    assert words in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.helm
+def test_all_faults_are_told_at_once(helm):
+    """As `check` does: what the schema has none of, the templates tell together."""
+    changes = client(account="other", format="avro") | {"persistence": {"size": "1Gi"}}
+    said = refusal(helm, merged(ONE, changes))
+    expected = ("clients.b.account", "clients.b.schema", "persistence.size")
+    assert [path for path in expected if path not in said] == []
+
+
+@pytest.mark.helm
+def test_an_avro_client_without_a_registry(helm):
+    """The default format needs one, or a schema: said of each client that has neither."""
+    kafka_alone = ONE | {"config": {"kafka": ONE["config"]["kafka"]}}
+    assert "clients.acme.schema: missing; format avro-confluent needs it" in refusal(helm, kafka_alone)

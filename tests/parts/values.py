@@ -1,0 +1,131 @@
+"""Strategies for the chart's values: whatever its schema takes, and mostly such as fit together."""
+
+from collections.abc import Mapping
+
+from hypothesis import strategies as st
+
+from bridge.config.kinds import PRINTABLE
+
+Schema = Mapping[str, object]
+
+TEXT = f"[{PRINTABLE}]{{0,20}}"
+AVSC = """{"type": "record", "name": "Event", "fields": [
+  {"name": "user_id", "type": "string"}, {"name": "event_time", "type": "long"},
+  {"name": "segments", "type": {"type": "array", "items": {"type": "record", "name": "Segment", "fields": [
+    {"name": "segment_id", "type": "long"}, {"name": "timestamp", "type": "long"}]}}}]}"""
+
+
+def drawn(schema: Schema) -> st.SearchStrategy:
+    """Any value that a schema takes, of those that helm/values_schema.py writes."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "const" in schema:
+        return st.just(schema["const"])
+    kinds = schema["type"]
+    return st.one_of([OF_TYPE[kind](schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)])
+
+
+def _text(schema: Schema) -> st.SearchStrategy:
+    pattern = str(schema.get("pattern", f"^{TEXT}$")).removeprefix("^").removesuffix("$")
+    # A variable is not set here.
+    return st.from_regex(pattern, fullmatch=True).filter(lambda text: "${" not in text)
+
+
+def _integer(schema: Schema) -> st.SearchStrategy:
+    return st.integers(schema.get("minimum", -(2**31)), schema.get("maximum", 2**31))
+
+
+def _number(schema: Schema) -> st.SearchStrategy:
+    most = schema.get("exclusiveMaximum", schema.get("maximum", 1e9))
+    return st.floats(schema.get("minimum", -1e9), most, exclude_max="exclusiveMaximum" in schema)
+
+
+def _list(schema: Schema) -> st.SearchStrategy:
+    return st.lists(drawn(schema["items"]), min_size=schema.get("minItems", 0), max_size=3)
+
+
+@st.composite
+def _mapping(draw: st.DrawFn, schema: Schema) -> dict:
+    known = {name: value for name, value in schema.get("properties", {}).items() if value is not False}
+    required = list(schema.get("required", ()))
+    for choice in ("oneOf", "anyOf"):
+        branches = schema.get(choice, ())
+        if branches:
+            branch = draw(st.sampled_from(branches))
+            required += branch["required"]
+            known |= branch.get("properties", {})
+            others = [name for other in branches for name in other["required"] if other is not branch]
+            known = {name: value for name, value in known.items() if choice == "anyOf" or name not in others}
+    optional = [name for name in known if name not in required]
+    chosen = draw(st.lists(st.sampled_from(optional), unique=True, max_size=6)) if optional else []
+    made = {name: draw(drawn(known[name])) for name in [*required, *chosen]}
+    further = [
+        (f"^{TEXT}$", schema.get("additionalProperties")),
+        *schema.get("patternProperties", {}).items(),
+    ]
+    for pattern, value in further:
+        if isinstance(value, Mapping):
+            names = _text(schema.get("propertyNames") or {"pattern": pattern})
+            never = {name for name, one in schema.get("properties", {}).items() if one is False}
+            keys = names.filter(lambda name: name not in never)  # noqa: B023  # drawn at once
+            made |= draw(
+                st.dictionaries(keys, drawn(value), min_size=schema.get("minProperties", 0), max_size=3)
+            )
+    for name, needed in schema.get("dependencies", {}).items():
+        if name in made and any(other not in made for other in needed):
+            del made[name]
+    return made
+
+
+OF_TYPE = {
+    "string": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": lambda _: st.booleans(),
+    "null": lambda _: st.none(),
+    "array": _list,
+    "object": _mapping,
+}
+
+
+@st.composite
+def values(draw: st.DrawFn, schema: Schema) -> dict:
+    """Values of the schema's; of what must agree, mostly such as does."""
+    sections = schema["properties"]
+    made = {name: draw(drawn(sections[name])) for name in ("clients", "streamDefaults", "accounts", "config")}
+    made["schemas"] = {"event.avsc": AVSC}
+    made["persistence"] = {"size": draw(st.sampled_from(["30Gi", "999999Ti", "999999Ti"]))}
+    for number, client in enumerate([made["streamDefaults"], *made["clients"].values()]):
+        _fit(draw, client, number, sorted(made["accounts"]))
+    if draw(_mostly()):
+        made["config"].setdefault("schema_registry", {"url": "https://registry:8081"})
+    return made
+
+
+def _fit(draw: st.DrawFn, client: dict, number: int, accounts: list[str]) -> None:
+    """Make a client's settings, or the defaults', agree with each other and with the rest."""
+    if draw(_mostly()):
+        one = st.sampled_from(accounts)
+        client["account"] = draw(one | st.fixed_dictionaries({"display": one, "mobile": one}))
+    if "schema" in client or client.get("format") in {"avro", "avro-single-object"}:
+        client["schema"] = "event.avsc"  # that it has the fields of `fields` is not Helm's to know
+        client["fields"] = {}
+    if "topics" in client and draw(_mostly()):
+        names = st.sampled_from([f"^{number}[.].*", f"{number}.a", f"{number}-b"])
+        client["topics"] = draw(names.map(lambda one: [one]) | st.just([f"{number}-c", f"{number}_d"]))
+    if "topics" in client:
+        client["topics"] = [_sound(topic, number) for topic in client["topics"]]
+    if draw(_mostly()):
+        for setting in ("user_namespace", "user_namespaces", "user_table_id"):
+            client.pop(setting, None)
+        if draw(st.booleans()):
+            client |= {"user_namespace": "partner", "user_table_id": "007", "user_namespaces": {"mm": None}}
+
+
+def _sound(topic: str, number: int) -> str:
+    """The topic, or another where it is a ^regex that may be none."""
+    return f"^{number}[a-z]+$" if topic.startswith("^") else topic
+
+
+def _mostly() -> st.SearchStrategy:
+    return st.sampled_from([True, True, True, True, True, False])
