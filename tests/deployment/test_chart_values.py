@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from bridge.config import Config, kinds, load, secret_faults
 from helm import values_schema, values_table
 from tests.parts.charts import CHART, Rendered, example, merged, refusal, template
-from tests.parts.values import drawn, values
+from tests.parts.values import AVSC, drawn, values
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = values_schema.values_schema()
@@ -254,6 +254,14 @@ REFUSED = {
     "a further namespace without its table": (client(user_namespaces={"p": ""}), "has no table id"),
     "a field of two meanings": (client(fields={"user_id": "a", "client": "a"}), "stands twice"),
     "Avro without its schema": (client(format="avro"), "clients.b.schema: missing; format avro needs"),
+    "a schema without the field": (
+        client(format="avro", schema="b.avsc", fields={"user_id": "uid"}) | {"schemas": {"b.avsc": AVSC}},
+        "clients.b.schema: b.avsc has no field uid; name the topic's field under fields.user_id",
+    ),
+    "a schema that is none": (
+        client(format="avro", schema="b.avsc") | {"schemas": {"b.avsc": "{"}},
+        "schemas.b.avsc: is no JSON",
+    ),
     "a schema that is not there": (client(format="avro", schema="b.avsc"), "is no key of schemas"),
     "an audience of two placeholders": (
         client(client="acme", placeholder_segment=7),

@@ -1,6 +1,7 @@
 """Strategies for the chart's values: whatever its schema takes, and mostly such as fit together."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -8,6 +9,8 @@ from bridge.config.kinds import PRINTABLE
 
 Schema = Mapping[str, object]
 
+SAMPLE = " -~\u00a0\u00e4\u0416\u20ac\u540d\ufffd"
+"""Some of all that is printable: Hypothesis looks at each character of a class."""
 TEXT = f"[{PRINTABLE}]{{0,20}}"
 AVSC = """{"type": "record", "name": "Event", "fields": [
   {"name": "user_id", "type": "string"}, {"name": "event_time", "type": "long"},
@@ -26,9 +29,14 @@ def drawn(schema: Schema) -> st.SearchStrategy:
 
 
 def _text(schema: Schema) -> st.SearchStrategy:
-    pattern = str(schema.get("pattern", f"^{TEXT}$")).removeprefix("^").removesuffix("$")
-    # A variable is not set here.
-    return st.from_regex(pattern, fullmatch=True).filter(lambda text: "${" not in text)
+    return _matching(str(schema.get("pattern", f"^{TEXT}$")))
+
+
+@cache
+def _matching(pattern: str) -> st.SearchStrategy:
+    """Texts of a schema's pattern; without variables, of which none is set here."""
+    body = pattern.removeprefix("^").removesuffix("$").replace(PRINTABLE, SAMPLE)
+    return st.from_regex(body, fullmatch=True).filter(lambda text: "${" not in text)
 
 
 def _integer(schema: Schema) -> st.SearchStrategy:
@@ -108,8 +116,10 @@ def _fit(draw: st.DrawFn, client: dict, number: int, accounts: list[str]) -> Non
         one = st.sampled_from(accounts)
         client["account"] = draw(one | st.fixed_dictionaries({"display": one, "mobile": one}))
     if "schema" in client or client.get("format") in {"avro", "avro-single-object"}:
-        client["schema"] = "event.avsc"  # that it has the fields of `fields` is not Helm's to know
-        client["fields"] = {}
+        client["schema"] = "event.avsc"
+    if draw(_mostly()):
+        for needed in ("user_id", "segments", "event_time"):
+            client.get("fields", {}).pop(needed, None)
     if "topics" in client and draw(_mostly()):
         names = st.sampled_from([f"^{number}[.].*", f"{number}.a", f"{number}-b"])
         client["topics"] = draw(names.map(lambda one: [one]) | st.just([f"{number}-c", f"{number}_d"]))

@@ -56,6 +56,23 @@ clients.{{ $key }}.client: stands beside global; keep one of the two
 {{- else if and $stream.schema (not (hasPrefix "/" $stream.schema)) (not (hasKey $.Values.schemas $stream.schema)) }}
 {{ $at }}.schema: is no key of schemas; put the file's text there, or write an absolute path in the container
 {{- end }}
+{{- with get $.Values.schemas ($stream.schema | default "") }}
+{{- $record := fromJson . }}
+{{- if hasKey $record "Error" }}
+schemas.{{ $stream.schema }}: is no JSON; give an .avsc's text
+{{- else if ne (toString $record.type) "record" }}
+schemas.{{ $stream.schema }}: is no Avro record; the schema of an event is one
+{{- else }}
+{{- $there := list }}
+{{- range $record.fields }}{{- $there = append $there .name }}{{- end }}
+{{- range $ours := list "user_id" "segments" "event_time" }}
+{{- $theirs := get ($stream.fields | default dict) $ours | default $ours }}
+{{- if not (has $theirs $there) }}
+{{ $at }}.schema: {{ $stream.schema }} has no field {{ $theirs }}; name the topic's field under fields.{{ $ours }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $accounts := list }}
 {{- if kindIs "map" $stream.account }}{{- $accounts = values $stream.account }}{{- else }}{{- $accounts = list ($stream.account | default "default") }}{{- end }}
 {{- range $account := $accounts }}
