@@ -97,6 +97,7 @@ def _pods() -> dict[str, object]:
         "secretsMountPath": matching("/[^\\x00:]+"),
         "serviceAccount": section({"create": SWITCH, "name": TEXT, "annotations": WORDS}),
         "resources": MAPPING,
+        "adopt": SWITCH,
         "threads": at_least(1),
         "terminationGracePeriodSeconds": at_least(_LONGEST_STOP + 5),
         **dict.fromkeys(("startupProbe", "livenessProbe", "readinessProbe"), probe),
@@ -155,7 +156,7 @@ def _metrics() -> dict[str, object]:
         "metrics": section(
             {
                 "serviceMonitor": section(rule | {"interval": matching("[1-9][0-9]{0,4}(ms|s|m|h)")}),
-                "prometheusRule": section(rule),
+                "prometheusRule": section(rule | {"runbook": TEXT}),
                 "dashboard": section(rule | {"annotations": WORDS}),
             }
         )

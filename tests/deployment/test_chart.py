@@ -255,6 +255,13 @@ def test_probes(everything):
     assert "listen: 0.0.0.0:8080" in everything.files()["bridge.yaml"]
 
 
+def test_a_lost_spool_is_adopted_by_a_value(helm, everything):
+    """Never by itself: only where it is asked for."""
+    assert "--adopt" not in everything.container("StatefulSet")["args"]
+    adopting = rendered(helm, merged(ONE, {"adopt": True})).container("StatefulSet")
+    assert adopting["args"] == ["run", "--config", "/etc/s2s-bridge/bridge.yaml", "--adopt"]
+
+
 def test_a_changed_configuration_restarts_the_bridge(helm):
     """The pod's annotation is another where the configuration is, and the same where it is not."""
 

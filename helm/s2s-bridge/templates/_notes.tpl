@@ -14,6 +14,10 @@ Secrets that must be there, with these keys:
 {{- range (include "s2s-bridge.secretFiles" . | fromJson).files }}
   {{ .existingSecret }}: {{ .key }}
 {{- end }}
+{{- if .Values.adopt }}
+
+WARNING: adopt is on: each start takes over what it finds. Upgrade without it as soon as the bridge is ready.
+{{- end }}
 {{- if and .Values.resources.limits (hasKey .Values.resources.limits "memory") }}
 {{- $limit := include "s2s-bridge.bytes" (toString .Values.resources.limits.memory) | int64 }}
 {{- $needed := add 400000000 (include "s2s-bridge.bytes" (.Values.config.window.max_bytes | default "256MB") | int64 | mul 2) }}
