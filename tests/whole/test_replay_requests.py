@@ -437,7 +437,7 @@ def test_an_unfinished_replay_goes_on_and_a_finished_one_begins_anew(kafka, sshd
 
 
 def test_a_replay_by_the_moment_of_asking_goes_on_with_its_first_times(kafka, sshd, tmp_path):
-    """A refresh whose pod was killed sends what it was begun for, and not a later time under the same name."""
+    """A refresh whose pod was killed sends what it was begun for, not a later time under the same name."""
     topic = "requests.relative"
     bridge = site(kafka, sshd, tmp_path, topic, window={"max_age": "10ms"})
     placed = produce(kafka, topic, made.make(LOAD, 26), partitions=2)
