@@ -4,7 +4,7 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 */}}
 {{- define "s2s-bridge.checks" -}}
 {{- $faults := list -}}
-{{- range list "clients" "topics" "audiences" "accounts" "files" "cluster" -}}
+{{- range list "names" "namespaces" "schemas" "topics" "audiences" "accounts" "files" "replays" "cluster" -}}
   {{- range include (printf "s2s-bridge.faults.%s" .) $ | splitList "\n" -}}
     {{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}
   {{- end -}}
@@ -18,7 +18,14 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 {{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[A-Za-z]*$" . | upper | trimSuffix "B") | int64) -}}
 {{- end -}}
 
-{{- define "s2s-bridge.faults.clients" -}}
+{{/* The keys of clients by the names of their streams. */}}
+{{- define "s2s-bridge.keys" -}}
+{{- $keys := dict -}}
+{{- range $key, $_client := .Values.clients -}}{{- $_ := set $keys (lower $key) $key -}}{{- end -}}
+{{- toJson $keys -}}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.names" -}}
 {{- $names := dict -}}
 {{- range $key, $client := .Values.clients }}
 {{- if hasKey $names (lower $key) }}
@@ -29,8 +36,12 @@ clients.{{ $key }}: is a stream's name in lower case, and so is {{ get $names (l
 clients.{{ $key }}.client: stands beside global; keep one of the two
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.namespaces" -}}
+{{- $keys := include "s2s-bridge.keys" . | fromJson -}}
 {{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}
-{{- $at := printf "clients.%s" (get $names $stream.name) }}
+{{- $at := printf "clients.%s" (get $keys $stream.name) }}
 {{- $main := $stream.user_namespace | default "mm" }}
 {{- if and (eq $main "mm") $stream.user_table_id }}
 {{ $at }}.user_table_id: is for a user_namespace other than mm; remove it
@@ -46,49 +57,45 @@ clients.{{ $key }}.client: stands beside global; keep one of the two
 {{ $at }}.user_namespaces.{{ $namespace }}: has no table id; write it
 {{- end }}
 {{- end }}
-{{- if ne (len (values ($stream.fields | default dict))) (len (uniq (values ($stream.fields | default dict)))) }}
+{{- $fields := values ($stream.fields | default dict) }}
+{{- if ne (len $fields) (len (uniq $fields)) }}
 {{ $at }}.fields: a field of the topic stands twice; it has one meaning: keep one
 {{- end }}
-{{- if and (not $stream.schema) (has $stream.format (list "avro" "avro-single-object")) }}
-{{ $at }}.schema: missing; format {{ $stream.format }} needs the .avsc that the topic is written with (README.md, Schemas)
-{{- else if and (not $stream.schema) (eq $stream.format "avro-confluent") (not $.Values.config.schema_registry) }}
-{{ $at }}.schema: missing; format avro-confluent needs it, or config.schema_registry
-{{- else if and $stream.schema (not (hasPrefix "/" $stream.schema)) (not (hasKey $.Values.schemas $stream.schema)) }}
-{{ $at }}.schema: is no key of schemas; put the file's text there, or write an absolute path in the container
 {{- end }}
-{{- with get $.Values.schemas ($stream.schema | default "") }}
-{{- $record := fromJson . }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.schemas" -}}
+{{- $keys := include "s2s-bridge.keys" . | fromJson -}}
+{{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}
+{{- $at := printf "clients.%s" (get $keys $stream.name) }}
+{{- $name := $stream.schema | default "" }}
+{{- if and (not $name) (has $stream.format (list "avro" "avro-single-object")) }}
+{{ $at }}.schema: missing; format {{ $stream.format }} needs the .avsc that the topic is written with (README.md, Schemas)
+{{- else if and (not $name) (eq $stream.format "avro-confluent") (not $.Values.config.schema_registry) }}
+{{ $at }}.schema: missing; format avro-confluent needs it, or config.schema_registry
+{{- else if and $name (not (hasPrefix "/" $name)) (not (hasKey $.Values.schemas $name)) }}
+{{ $at }}.schema: is no key of schemas; put the file's text there, or write an absolute path in the container
+{{- else if hasKey $.Values.schemas $name }}
+{{- $record := get $.Values.schemas $name | fromJson }}
 {{- if hasKey $record "Error" }}
-schemas.{{ $stream.schema }}: is no JSON; give an .avsc's text
+schemas.{{ $name }}: is no JSON; give an .avsc's text
 {{- else if ne (toString $record.type) "record" }}
-schemas.{{ $stream.schema }}: is no Avro record; the schema of an event is one
+schemas.{{ $name }}: is no Avro record; the schema of an event is one
 {{- else }}
 {{- $there := list }}
 {{- range $record.fields }}{{- $there = append $there .name }}{{- end }}
 {{- range $ours := list "user_id" "segments" "event_time" }}
 {{- $theirs := get ($stream.fields | default dict) $ours | default $ours }}
 {{- if not (has $theirs $there) }}
-{{ $at }}.schema: {{ $stream.schema }} has no field {{ $theirs }}; name the topic's field under fields.{{ $ours }}
+{{ $at }}.schema: {{ $name }} has no field {{ $theirs }}; name the topic's field under fields.{{ $ours }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- $accounts := list }}
-{{- if kindIs "map" $stream.account }}{{- $accounts = values $stream.account }}{{- else }}{{- $accounts = list ($stream.account | default "default") }}{{- end }}
-{{- range $account := $accounts }}
-{{- if not (hasKey $.Values.accounts $account) }}
-{{ $at }}.account: names no account ({{ $account }}); write the name of one under accounts
 {{- end }}
-{{- end }}
-{{- end }}
-{{- range $.Values.replay.streams }}
-{{- if not (hasKey $names (lower .)) }}
-replay.streams: there is no client {{ . }}; write one of clients
-{{- end }}
-{{- end }}
-{{- range $.Values.refresh.streams }}
-{{- if not (hasKey $names (lower .)) }}
-refresh.streams: there is no client {{ . }}; write one of clients
+{{- range $name, $_text := .Values.schemas }}
+{{- if or (eq $name "bridge.yaml") (hasPrefix "known-hosts." $name) }}
+schemas.{{ $name }}: is the name of another file of the chart's; rename it
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -162,6 +169,16 @@ accounts.{{ $name }}.sftp.username: is, with its host, that of accounts.{{ get $
 {{- end }}
 {{- $_ := set $logins $login $name }}
 {{- end }}
+{{- $keys := include "s2s-bridge.keys" . | fromJson }}
+{{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}
+{{- $named := list ($stream.account | default "default") }}
+{{- if kindIs "map" $stream.account }}{{- $named = values $stream.account }}{{- end }}
+{{- range $account := $named }}
+{{- if not (hasKey $.Values.accounts $account) }}
+clients.{{ get $keys $stream.name }}.account: names no account ({{ $account }}); write the name of one under accounts
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "s2s-bridge.faults.files" -}}
@@ -170,13 +187,26 @@ accounts.{{ $name }}.sftp.username: is, with its host, that of accounts.{{ get $
 config.kafka.secret_properties.{{ $property }}: stands in config.kafka.properties too; keep one
 {{- end }}
 {{- end }}
-{{- range $name, $_text := .Values.schemas }}
-{{- if or (eq $name "bridge.yaml") (hasPrefix "known-hosts." $name) }}
-schemas.{{ $name }}: is the name of another file of the chart's; rename it
-{{- end }}
-{{- end }}
 {{- if gt (len (include "s2s-bridge.configuration" .)) 1000000 }}
 clients: make a configuration of more than 1,000,000 bytes, which the bridge does not read; let clients share a stream (README.md, Clients)
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.replays" -}}
+{{- if .Values.replay.enabled }}
+{{- range list "from" "to" }}
+{{- if not (get $.Values.replay .) }}
+replay.{{ . }}: missing; write a time as 2026-11-01T00:00:00Z, or -30d, or now
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $keys := include "s2s-bridge.keys" . | fromJson }}
+{{- range $job := list "replay" "refresh" }}
+{{- range (get $.Values $job).streams }}
+{{- if not (hasKey $keys (lower .)) }}
+{{ $job }}.streams: there is no client {{ . }}; write one of clients
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -184,13 +214,6 @@ clients: make a configuration of more than 1,000,000 bytes, which the bridge doe
 {{- $spool := include "s2s-bridge.bytes" (.Values.config.spool.max_bytes | default "20GB") | int64 }}
 {{- if lt (include "s2s-bridge.bytes" .Values.persistence.size | int64) (add $spool (div $spool 5)) }}
 persistence.size: {{ .Values.persistence.size }} is less than config.spool.max_bytes ({{ .Values.config.spool.max_bytes }}) and a fifth, which the ledger, files in the making and the file system take; make it larger
-{{- end }}
-{{- if .Values.replay.enabled }}
-{{- range list "from" "to" }}
-{{- if not (get $.Values.replay .) }}
-replay.{{ . }}: missing; write a time as 2026-11-01T00:00:00Z, or -30d, or now
-{{- end }}
-{{- end }}
 {{- end }}
 {{- if contains "${" (include "s2s-bridge.configuration" .) }}
 {{- range (append (regexFindAll "\\$\\{[^}]*\\}" (include "s2s-bridge.configuration" .) -1 | default list) "") | uniq | compact }}
