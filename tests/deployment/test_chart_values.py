@@ -1,5 +1,6 @@
 """The chart's values: the schema is the model's, Helm refuses what `check` refuses, README.md tells all."""
 
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -297,6 +298,22 @@ def test_all_faults_are_told_at_once(helm):
     said = refusal(helm, merged(ONE, changes))
     expected = ("clients.b.account", "clients.b.schema", "persistence.size")
     assert [path for path in expected if path not in said] == []
+
+
+@pytest.mark.helm
+def test_readme_shows_what_helm_says(helm):
+    """Its least values render, and each refusal that it quotes is one, word for word."""
+    blocks = (CHART / "README.md").read_text().split("```")[1::2]
+    (least,) = [
+        yaml.safe_load(block.removeprefix("yaml")) for block in blocks if block.startswith("yaml\nclients")
+    ]
+    least["accounts"]["default"]["sftp"]["host_key"] = ONE["accounts"]["default"]["sftp"]["host_key"]
+    assert least == ONE
+    (quoted,) = [block for block in blocks if "$ helm template" in block]
+    for shown in quoted.split("$ ")[1:]:
+        command, *lines = shown.strip().splitlines()
+        said = refusal(helm, ONE, *shlex.split(command)[6:])
+        assert [line.rstrip() for line in said.splitlines()][: len(lines)] == lines
 
 
 @pytest.mark.helm
