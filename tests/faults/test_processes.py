@@ -204,7 +204,7 @@ def test_a_rolling_restart_whose_processes_overlap(site):
     """The second one says whom it waits for; the first ends in order, the second goes on: all once."""
     site.write()
     with site.running() as first:
-        site.until_committed()
+        site.bridge.wait_for("run_sealed")
         with twin_at_the_lock(site) as twin:
             (line,) = site.bridge.wait_for("lock_awaited")
             assert line["held_by"] == f"process {first.pid} on host {socket.gethostname()}"
@@ -212,7 +212,6 @@ def test_a_rolling_restart_whose_processes_overlap(site):
             assert end(first, signal.SIGTERM) == 0, site.bridge.tail()
             site.process = twin
             site.write()
-            site.until_committed()
             site.until_arrived()
             assert len(site.bridge.events("started")) == 2
             assert end(twin, signal.SIGTERM) == 0, site.bridge.tail()
