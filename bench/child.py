@@ -30,11 +30,11 @@ def page(address: str, path: str) -> str | None:
         return None
 
 
-def logged(log: Path, event: str) -> list[dict]:
+def logged(log: Path, action: str) -> list[dict]:
     """The log's lines about one kind of action; other things on the bridge's stderr are left out."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     records = [json.loads(line) for line in lines if line.startswith('{"')]
-    return [record for record in records if record["event"] == event]
+    return [record for record in records if record["action"] == action]
 
 
 class Bridge:

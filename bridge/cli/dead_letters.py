@@ -88,14 +88,15 @@ def _redrive(work: Redriving, stop: Event) -> None:
     for left in filter(None, (*work.undelivered, work.replay)):
         print(f"{left.record.name}: goes on")
     print(f"{_counted(work.found.letters, 'dead letter')} in {_counted(len(work.found.files), 'file')}")
-    with reading(work.tally, shown=sys.stderr.isatty()):
+    replay = None if work.replay is None else work.replay.id
+    with reading(work.tally, replay, shown=sys.stderr.isatty()):
         finished = work.take(stop)
     _tell_taken(work.tally)
     if not finished:
         print("stopped; the same command goes on where it was")
         return
-    for replay in work.undelivered:
-        if not deliver(partial(work.deliver, replay), stop):
+    for left in work.undelivered:
+        if not deliver(partial(work.deliver, left), left.id, stop):
             return
 
 

@@ -87,7 +87,7 @@ def replay(
             if dry_run:
                 _tell_forecast(rehearse(work, stop))
             else:
-                deliver(work.deliver, stop)
+                deliver(work.deliver, work.replay.id, stop)
 
 
 def _request(
@@ -145,7 +145,7 @@ def _cancel(settings: Config, name: str | None) -> None:
 def _read(work: Replaying, stop: Event) -> bool:
     """Read all of it; False: it was stopped before."""
     print(f"{work.request.name}: {'goes on' if work.resumed else _meant(work.request.bounds)}", flush=True)
-    with reading(work.tally, shown=sys.stderr.isatty()):
+    with reading(work.tally, work.replay.id, shown=sys.stderr.isatty()):
         finished = work.read(stop)
     _tell_read(work.tally)
     if not finished and work.dry:

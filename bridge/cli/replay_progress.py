@@ -45,11 +45,11 @@ def log_beside(settings: LoggingSettings, clock: Clock) -> None:
 
 
 @contextmanager
-def reading(tally: Tally, *, shown: bool) -> Iterator[None]:
-    """Tells how much is read as long as the block runs."""
+def reading(tally: Tally, replay: str | None, *, shown: bool) -> Iterator[None]:
+    """Tells how much is read as long as the block runs; `replay` is its id, None where there is none yet."""
     began = time.monotonic()
     if not shown:
-        with _every(EVERY, lambda: log.info("replay_reading", **_rates(tally, time.monotonic() - began))):
+        with _every(EVERY, lambda: _log_reading(tally, replay, time.monotonic() - began)):
             yield
         return
     bar = Progress(
@@ -73,9 +73,12 @@ def reading(tally: Tally, *, shown: bool) -> Iterator[None]:
 
 
 def deliver(
-    work: Callable[[threading.Event, Callable[[Delivery], None]], bool], stop: threading.Event
+    work: Callable[[threading.Event, Callable[[Delivery], None]], bool], replay: str, stop: threading.Event
 ) -> bool:
-    """Do the work, a replay's delivery, and print each file as it arrives; False: stopped before the end."""
+    """Do the work, a replay's delivery, and print each file as it arrives; False: stopped before the end.
+
+    `replay`: its id.
+    """
     told = 0
 
     def tell(delivery: Delivery) -> None:
@@ -85,7 +88,7 @@ def deliver(
             print(_line(file), flush=True)
         told = len(delivery.uploaded)
 
-    with delivering(shown=sys.stderr.isatty()) as shown:
+    with delivering(replay, shown=sys.stderr.isatty()) as shown:
         done = work(stop, tell)
     sent = total(shown.delivery.uploaded if shown.delivery is not None else ())
     if done:
@@ -110,11 +113,11 @@ def _line(file: FileRecord) -> str:
 
 
 @contextmanager
-def delivering(*, shown: bool) -> Iterator[Shown]:
+def delivering(replay: str, *, shown: bool) -> Iterator[Shown]:
     """Tells what waits as long as the block runs."""
     state = Shown()
     if not shown:
-        with _every(EVERY, lambda: _log_delivery(state)):
+        with _every(EVERY, lambda: _log_delivery(replay, state)):
             yield state
         return
     with Live(
@@ -123,22 +126,25 @@ def delivering(*, shown: bool) -> Iterator[Shown]:
         yield state
 
 
-def _rates(tally: Tally, seconds: float) -> dict[str, object]:
+def _log_reading(tally: Tally, replay: str | None, seconds: float) -> None:
     rate = tally.events / max(_REFRESH, seconds)
-    return {
-        "events": tally.events,
-        "memberships": tally.memberships,
-        "events_left": tally.left,
-        "events_per_second": round(rate),
-        "seconds_left": None if tally.left is None or not rate else round(tally.left / rate),
-    }
+    log.info(
+        "replay_reading",
+        replay=replay,
+        events=tally.events,
+        memberships=tally.memberships,
+        events_left=tally.left,
+        events_per_second=round(rate),
+        seconds_left=None if tally.left is None or not rate else round(tally.left / rate),
+    )
 
 
-def _log_delivery(state: Shown) -> None:
+def _log_delivery(replay: str, state: Shown) -> None:
     delivery = state.delivery
     if delivery is not None:
         log.info(
             "replay_delivering",
+            replay=replay,
             audiences_left=len(delivery.waiting),
             memberships_left=_waiting(delivery),
             files=len(delivery.uploaded),

@@ -12,6 +12,7 @@ from bridge.audience.audience import Audience
 from bridge.audience.header import Header
 from bridge.audience.lines import Lines, render
 from bridge.audience.rows import from_user, historical
+from bridge.clock import SECOND
 from bridge.deliver.ahead import ahead
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import Gathered, removals_alone
@@ -52,6 +53,8 @@ class Built:
     lines: int = 0
     memberships: int = 0
     sha256: str = ""
+    reserved_at: int | None = None
+    """When its name was reserved, epoch ms, as its header says: whole seconds; None: there is no file."""
     stop: str | None
     """The first user that found no room; None: the last user is in."""
     newest_event_time: int | None
@@ -110,7 +113,7 @@ def build(recipe: Recipe, gathered: Iterable[Gathered], reserve: Callable[[], He
                 return Built(name=None, stop=stop, newest_event_time=None, needed=len(first[1].text))
             file.sync()
             file.publish(recipe.directory / header.file_identifier)
-    return _built(tally, stop, (header.file_identifier, member))
+    return _built(tally, stop, (header, member))
 
 
 def _first_with_rows(
@@ -159,10 +162,11 @@ def _write(member: CappedGzip, lines: Lines, tally: _Tally) -> Lines:
     return lines
 
 
-def _built(tally: _Tally, stop: str | None, file: tuple[str, CappedGzip] | None) -> Built:
-    name, member = file or (None, None)
+def _built(tally: _Tally, stop: str | None, file: tuple[Header, CappedGzip] | None) -> Built:
+    header, member = file or (None, None)
     return Built(
-        name=name,
+        name=header.file_identifier if header else None,
+        reserved_at=header.date_created * SECOND if header else None,
         bytes=member.bytes if member else 0,
         lines=tally.lines,
         memberships=tally.memberships,

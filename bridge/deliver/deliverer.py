@@ -16,6 +16,7 @@ from bridge.audience.header import Header
 from bridge.audience.names import series_of
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.config import Account, RollSettings
+from bridge.deliver import file_log
 from bridge.deliver.build import Built, Recipe, build
 from bridge.deliver.file_state import FileState
 from bridge.deliver.gathering import Gathered, gather, next_start
@@ -23,11 +24,12 @@ from bridge.deliver.lanes import Held, View, look
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.quota import Closed, Room, Usage, counted_since, room, usage
-from bridge.deliver.records import AudienceState, FileRecord, Progress
+from bridge.deliver.records import AudienceState, FileRecord, Progress, RunRange
 from bridge.deliver.remote import Remote
 from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
 from bridge.deliver.server_clock import ServerClock
 from bridge.deliver.set_aside import SetAside
+from bridge.deliver.sources import sources
 from bridge.deliver.uploading import Uploads
 from bridge.deliver.waiting import Pending, as_waiting, audiences, pending, replays_waiting
 from bridge.spool.disk import SpoolFull
@@ -98,9 +100,10 @@ class Deliverer:
 
     def recover(self) -> None:
         """What a crash left open is ended; to be called under the account's lock, before `run`."""
-        left = self._parts.ledger.recover(self._name, self._parts.clock.now())
-        if left:
-            log.warning("attempts_left_open", account=self._name, attempts=left, counted_as="spent")
+        for tried in self._parts.ledger.unfinished(self._name):
+            if tried.tries and tried.tries[-1].ended_at is None:
+                file_log.left_open(tried)
+        self._parts.ledger.recover(self._name, self._parts.clock.now())
 
     def wake(self) -> None:
         """Something has changed: look at once."""
@@ -237,10 +240,19 @@ class Deliverer:
         self._tell_built(decision, built, newest)
         if built.name is None:
             self._parts.ledger.skip(decision.audience, progress)
-            log.info("nothing_to_send", account=self._name, audience=decision.audience.label, run=newest)
+            log.info(
+                "nothing_to_send",
+                account=self._name,
+                audience=decision.audience.label,
+                replay=decision.replay or None,
+                run=newest,
+            )
             return
-        self._parts.ledger.add_file(self._record(decision.audience, built, built.name, progress))
-        self._uploads.upload(built.name)
+        runs = sources(decision.audience, view, start, built.stop, removals_only=decision.removals_only)
+        file = self._record(decision.audience, built, progress, runs)
+        self._parts.ledger.add_file(file)
+        file_log.built(file)
+        self._uploads.upload(file.name)
 
     def _build(self, decision: Deliver, view: View, start: str) -> Built:
         audience = decision.audience
@@ -256,7 +268,7 @@ class Deliverer:
             historical_before=None if age is None else self._parts.clock.now() - age,
         )
         with closing(gather(audience, view, start)) as ranges:
-            return build(recipe, self._beating(ranges), lambda: self._header(audience))
+            return build(recipe, self._beating(ranges), lambda: self._header(audience, decision.replay))
 
     def _beating(self, ranges: Iterable[Gathered]) -> Iterator[Gathered]:
         """A large file takes minutes to build: its thread works all the while, and can be stopped."""
@@ -266,11 +278,12 @@ class Deliverer:
             self._parts.observer.beat(self._name, self._parts.clock.now())
             yield gathered
 
-    def _header(self, audience: Audience) -> Header:
+    def _header(self, audience: Audience, replay: str) -> Header:
         account, now = self._parts.account, self._parts.clock.now()
         name = self._parts.ledger.reserve_name(
             series_of(account.agency, account.partner, audience.client), now
         )
+        file_log.reserved(audience, str(name), replay)
         return Header(
             file_identifier=str(name),
             date_created=now // SECOND,
@@ -281,12 +294,15 @@ class Deliverer:
             hash_segments=audience.hashed,
         )
 
-    def _record(self, audience: Audience, built: Built, name: str, progress: Progress) -> FileRecord:
+    def _record(
+        self, audience: Audience, built: Built, progress: Progress, runs: tuple[RunRange, ...]
+    ) -> FileRecord:
+        assert built.name is not None
         return FileRecord(
-            name=name,
+            name=built.name,
             audience=audience,
             state=FileState.BUILT,
-            path=str(self._parts.spool.files_directory / name),
+            path=str(self._parts.spool.files_directory / built.name),
             bytes=built.bytes,
             lines=built.lines,
             memberships=built.memberships,
@@ -295,6 +311,8 @@ class Deliverer:
             uploaded_at=None,
             detail="",
             progress=progress,
+            reserved_at=built.reserved_at,
+            runs=runs,
         )
 
     def _wait_for_room(self, decision: Deliver, needed: int) -> None:
@@ -305,6 +323,7 @@ class Deliverer:
             "user_does_not_fit",
             account=self._name,
             audience=decision.audience.label,
+            replay=decision.replay or None,
             bytes_left=decision.max_bytes,
             text_bytes=needed,
             remedy="it waits for more bytes of the day; if that never helps, raise quota.max_file_bytes",
@@ -317,6 +336,7 @@ class Deliverer:
             "file_not_built",
             account=self._name,
             audience=decision.audience.label,
+            replay=decision.replay or None,
             reason=str(full),
         )
 
@@ -327,7 +347,14 @@ class Deliverer:
         if built.beyond_horizon is not None and not decision.removals_only:
             self._set_aside.keep(decision.audience, run, built.beyond_horizon)
             self._parts.observer.beyond_horizon(label, len(built.beyond_horizon))
-            log.warning("beyond_horizon", audience=label, memberships=len(built.beyond_horizon), run=run)
+            log.warning(
+                "beyond_horizon",
+                account=self._name,
+                audience=label,
+                replay=decision.replay or None,
+                run=run,
+                memberships=len(built.beyond_horizon),
+            )
 
     def _tell(self, found: Mapping[Audience, Pending], replays: Iterable[Waiting], now: int) -> None:
         replayed = Counter[Audience]()

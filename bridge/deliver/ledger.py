@@ -269,6 +269,23 @@ class Ledger:
         with self._database.reading() as connection:
             return statements.unfinished_files(connection, account)
 
+    def tried(self, name: str) -> TriedFile | None:
+        """The file of this name with its attempts, whatever became of it; None: none, or forgotten."""
+        with self._database.reading() as connection:
+            return statements.tried_file(connection, name)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all files, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT name FROM files ORDER BY file DESC")
+            return tuple(str(row["name"]) for row in rows)
+
+    def last_stamp(self, series: str) -> int | None:
+        """The newest stamp that was reserved in a series (`names.series_of`), epoch ms; None: none was."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT stamp FROM series WHERE series = ?", (series,)).fetchone()
+        return None if row is None else int(row["stamp"])
+
     def forget(self, before: int) -> int:
         """Delete the finished files made before this instant, and their attempts; how many those were.
 
@@ -293,14 +310,16 @@ class Ledger:
                 return None
             return statements.insert_attempt(connection, file, now)
 
-    def end_attempt(self, attempt: int, now: int, outcome: Outcome, detail: str = "") -> None:
+    def end_attempt(
+        self, attempt: int, now: int, outcome: Outcome, detail: str = "", *, reason: str = ""
+    ) -> None:
         """How an attempt ended; UPLOADED brings its audience forward in the same transaction.
 
         Raises:
             ValueError: It has ended before.
         """
         with self._database.transaction() as connection:
-            file = statements.close_attempt(connection, attempt, now, outcome)
+            file = statements.close_attempt(connection, attempt, now, outcome, reason=reason, detail=detail)
             if outcome is Outcome.UPLOADED:
                 statements.write_uploaded(connection, file, now, detail)
             else:

@@ -8,7 +8,7 @@ from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
 from bridge.deliver.file_state import FileState
 from bridge.deliver.quota import Attempt
-from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, Try
+from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, RunRange, Try
 
 
 def file_record(row: sqlite3.Row) -> FileRecord:
@@ -33,6 +33,8 @@ def file_record(row: sqlite3.Row) -> FileRecord:
             removals_only=bool(row["removals_only"]),
             replay=row["replay"],
         ),
+        reserved_at=row["reserved_at"],
+        runs=None if row["runs"] is None else tuple(RunRange(*pair) for pair in json.loads(row["runs"])),
     )
 
 
@@ -58,6 +60,8 @@ def file_values(file: FileRecord) -> dict[str, object]:
         "run": progress.run,
         "newest_event_time": progress.newest_event_time,
         "removals_only": int(progress.removals_only),
+        "reserved_at": file.reserved_at,
+        "runs": None if file.runs is None else json.dumps([(run.low, run.number) for run in file.runs]),
     }
 
 
@@ -118,6 +122,9 @@ def tries(rows: Iterable[sqlite3.Row]) -> tuple[Try, ...]:
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+            reason=row["reason"],
+            detail=row["detail"],
+            skew=row["skew"],
         )
         for row in rows
     )

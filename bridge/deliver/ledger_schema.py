@@ -67,6 +67,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE audiences ADD COLUMN replayed TEXT NOT NULL DEFAULT '{}'",
         "ALTER TABLE audiences ADD COLUMN foreign_horizon INTEGER",
     ),
+    (
+        # what `status --file` tells of a file, and no other place keeps
+        "ALTER TABLE files ADD COLUMN reserved_at INTEGER",
+        "ALTER TABLE files ADD COLUMN runs TEXT",
+        "ALTER TABLE attempts ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attempts ADD COLUMN detail TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 VERSION = len(MIGRATIONS)

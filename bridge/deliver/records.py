@@ -30,6 +30,16 @@ class Progress:
     """Id of the replay whose runs it is made of; empty: the live ones."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunRange:
+    """Runs that a file holds rows of: one, or those that stood merged in one when it was built."""
+
+    low: int
+    """The smallest of their numbers."""
+    number: int
+    """The largest; the run's own number then."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileRecord:
     """One audience file."""
@@ -51,13 +61,17 @@ class FileRecord:
     sha256: str
     """Of its compressed bytes, in hex."""
     created_at: int
-    """When its name was reserved."""
+    """When it was built."""
     uploaded_at: int | None
     """When it got its final name."""
     detail: str
     """Why it is where it is, for people; empty: nothing to say."""
     progress: Progress
     """How far it brings its audience."""
+    reserved_at: int | None = None
+    """When its name was reserved, its header's `DateCreated`; None: an older version built it."""
+    runs: tuple[RunRange, ...] | None = None
+    """The runs it was made of, ascending; None: an older version built it."""
 
     @property
     def replay(self) -> str:
@@ -115,6 +129,12 @@ class Try:
     """None: in progress."""
     outcome: Outcome | None
     """None: in progress."""
+    reason: str = ""
+    """Why it failed, a `remote.Reason`; empty: it did not, or nobody knows."""
+    detail: str = ""
+    """The same for people."""
+    skew: int = 0
+    """The server's clock less ours, ms; 0 too where it did not come so far as to measure it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,10 @@ from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress,
 
 _INSERT_FILE = """
     INSERT INTO files (name, account, audience, state, path, bytes, lines, memberships, sha256, created_at,
-        uploaded_at, detail, replay, start, stop, run, newest_event_time, removals_only)
+        uploaded_at, detail, replay, start, stop, run, newest_event_time, removals_only, reserved_at, runs)
     VALUES (:name, :account, :audience, :state, :path, :bytes, :lines, :memberships, :sha256, :created_at,
-        :uploaded_at, :detail, :replay, :start, :stop, :run, :newest_event_time, :removals_only)"""
+        :uploaded_at, :detail, :replay, :start, :stop, :run, :newest_event_time, :removals_only, :reserved_at,
+        :runs)"""
 
 _WRITE_AUDIENCE = """
     INSERT INTO audiences (audience, account, fields, frontier, removals, replayed, newest_delivered, horizon,
@@ -150,13 +151,20 @@ def unfinished_files(connection: sqlite3.Connection, account: str) -> tuple[Trie
         WHERE files.account = ? AND state IN (?, ?) ORDER BY file""",
         (account, *UNFINISHED),
     ).fetchall()
-    tried: list[TriedFile] = []
-    for row in rows:
-        attempts = connection.execute(
-            "SELECT * FROM attempts WHERE file = ? ORDER BY attempt", (row["file"],)
-        )
-        tried.append(TriedFile(file=ledger_rows.file_record(row), tries=ledger_rows.tries(attempts)))
-    return tuple(tried)
+    return tuple(_tried(connection, row) for row in rows)
+
+
+def tried_file(connection: sqlite3.Connection, name: str) -> TriedFile | None:
+    """The file of this name, and its attempts."""
+    row = connection.execute(
+        "SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience) WHERE name = ?", (name,)
+    ).fetchone()
+    return None if row is None else _tried(connection, row)
+
+
+def _tried(connection: sqlite3.Connection, row: sqlite3.Row) -> TriedFile:
+    attempts = connection.execute("SELECT * FROM attempts WHERE file = ? ORDER BY attempt", (row["file"],))
+    return TriedFile(file=ledger_rows.file_record(row), tries=ledger_rows.tries(attempts))
 
 
 def write_state(connection: sqlite3.Connection, file: FileRecord, event: FileEvent, detail: str) -> None:
@@ -200,7 +208,9 @@ def insert_attempt(connection: sqlite3.Connection, file: FileRecord, now: int) -
     return cursor.lastrowid
 
 
-def close_attempt(connection: sqlite3.Connection, attempt: int, now: int, outcome: Outcome) -> FileRecord:
+def close_attempt(
+    connection: sqlite3.Connection, attempt: int, now: int, outcome: Outcome, *, reason: str, detail: str
+) -> FileRecord:
     """End an open attempt; its file.
 
     Raises:
@@ -212,7 +222,8 @@ def close_attempt(connection: sqlite3.Connection, attempt: int, now: int, outcom
     if row is None:
         raise ValueError(f"attempt {attempt} is not open")
     connection.execute(
-        "UPDATE attempts SET ended_at = ?, outcome = ? WHERE attempt = ?", (now, outcome, attempt)
+        "UPDATE attempts SET ended_at = ?, outcome = ?, reason = ?, detail = ? WHERE attempt = ?",
+        (now, outcome, reason, detail, attempt),
     )
     return known_file(connection, str(row["name"]))
 

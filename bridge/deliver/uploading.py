@@ -16,6 +16,8 @@ from bridge.audience.audience import Audience
 from bridge.backoff import Backoff
 from bridge.clock import HOUR, MINUTE, SECOND, Clock
 from bridge.config import Account
+from bridge.deliver import file_log
+from bridge.deliver.file_log import Trial
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.observer import DeliverObserver
@@ -92,7 +94,7 @@ class Uploads:
             if tried.file.state is FileState.BUILT and chosen(tried.file):
                 self._ledger.discard(tried.file.name)
                 _remove(tried.file)
-                log.info("file_discarded", file=tried.file.name, reason=reason)
+                file_log.discarded(tried.file, reason)
 
     def upload(self, name: str) -> None:
         """One attempt to upload a file that is built.
@@ -103,20 +105,30 @@ class Uploads:
         file = self._ledger.file(name)
         if file is None or not self._whole(file) or self._stopped():
             return
-        account, now = self._account.name, self._clock.now()
+        now = self._clock.now()
         admits = partial(self._admits, file, now, self._server_clock.skew())
         attempt = self._ledger.begin_attempt(name, now, counted_since(now), admits)
         if attempt is None:
             return
-        log.info("upload_begun", account=account, file=name, bytes=file.bytes)
+        trial = Trial(file=file, attempt=attempt, number=self._tries(name))
+        file_log.begun(trial)
         try:
             receipt = self._remote.upload(
-                Path(file.path), name, self._progress, partial(self._measured, attempt)
+                Path(file.path), name, partial(self._reached, trial), partial(self._measured, attempt)
             )
         except UploadFailed as failure:
-            self._failed(file, attempt, failure)
+            self._failed(trial, failure)
         else:
-            self._succeeded(file, attempt, receipt)
+            self._succeeded(trial, receipt)
+
+    def _tries(self, name: str) -> int:
+        """How often the file was tried, the attempt under way too."""
+        tried = self._ledger.tried(name)
+        return len(tried.tries) if tried else 0
+
+    def _reached(self, trial: Trial, stage: UploadStage) -> None:
+        self._progress(stage)
+        file_log.reached(trial, stage)
 
     def _progress(self, stage: UploadStage) -> None:
         """The server answers: the account's thread works, and the server can be reached."""
@@ -129,31 +141,22 @@ class Uploads:
         self._server_clock.measured(skew, attempt)
         self._warn_of(skew)
 
-    def _succeeded(self, file: FileRecord, attempt: int, receipt: Receipt) -> None:
-        account, now = self._account.name, self._clock.now()
+    def _succeeded(self, trial: Trial, receipt: Receipt) -> None:
+        file, account, now = trial.file, self._account.name, self._clock.now()
         if receipt.found:
-            self._ledger.end_attempt(attempt, now, Outcome.GIVEN_BACK, "it was there already")
+            self._ledger.end_attempt(trial.attempt, now, Outcome.GIVEN_BACK, "it was there already")
             self._ledger.found_uploaded(file.name, now)
         else:
-            self._ledger.end_attempt(attempt, now, Outcome.UPLOADED)
+            self._ledger.end_attempt(trial.attempt, now, Outcome.UPLOADED)
         _remove(file)
         self._reaching.succeeded()
         self._observer.uploaded(account, file.bytes, receipt.seconds)
-        log.info(
-            "file_uploaded",
-            account=account,
-            file=file.name,
-            audience=file.audience.label,
-            bytes=file.bytes,
-            memberships=file.memberships,
-            seconds=round(receipt.seconds, 3),
-            found=receipt.found,
-        )
+        file_log.uploaded(trial, receipt)
 
-    def _failed(self, file: FileRecord, attempt: int, failure: UploadFailed) -> None:
+    def _failed(self, trial: Trial, failure: UploadFailed) -> None:
         account, now = self._account.name, self._clock.now()
         outcome = OUTCOMES[failure.outcome]
-        self._ledger.end_attempt(attempt, now, outcome, str(failure))
+        self._ledger.end_attempt(trial.attempt, now, outcome, str(failure), reason=failure.reason)
         if failure.quota:
             skew = self._server_clock.skew()
             self._ledger.close_account(account, closing(self._account.quota, now, skew, HOUR))
@@ -162,14 +165,7 @@ class Uploads:
             if not failure.transient:
                 self._reaching.due = max(self._reaching.due, now + LASTING_PAUSE)
         self._observer.failed(account, failure.reason)
-        log.error(
-            "upload_failed",
-            account=account,
-            file=file.name,
-            reason=failure.reason,
-            detail=str(failure),
-            quota=outcome,
-        )
+        file_log.failed(trial, outcome, failure)
 
     def _admits(self, file: FileRecord, now: int, skew: int, attempts: Sequence[Attempt]) -> bool:
         """The last word on the quota, inside the transaction that spends it."""
@@ -183,7 +179,7 @@ class Uploads:
         """Whether the file on our disk is what was built; if not, what it holds is delivered anew."""
         whole = self._sha256(file) in (file.sha256, None)
         if not whole:
-            log.error("file_damaged", file=file.name, remedy="what it held is delivered under another name")
+            file_log.damaged(file)
             self._ledger.give_up(file.name, "its bytes on disk are not what was built")
             _remove(file)
         return whole

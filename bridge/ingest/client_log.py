@@ -13,6 +13,6 @@ class ClientLog:
     def log(self, level: int, text: str, *arguments: object) -> None:
         """Take a line as the standard library's loggers do."""
         if level >= logging.CRITICAL:
-            _log.error("librdkafka", text=text % arguments)
+            _log.error("librdkafka_failed", text=text % arguments)
         else:
             _log.debug("librdkafka", text=text % arguments)

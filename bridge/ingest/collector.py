@@ -201,7 +201,7 @@ class Collector:
                 ends = self._source.open()
             except SourceUnavailable as failure:
                 attempt.failed(clock.now())
-                _log.warning("source_unavailable", reason=str(failure), attempt=attempt.count)
+                _log.warning("source_unavailable", reason=str(failure), failures=attempt.count)
                 clock.wait(stop, attempt.due - clock.now())
             else:
                 self._progress = Progress(ends) if self._parts.until_end else None

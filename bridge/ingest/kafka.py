@@ -278,15 +278,17 @@ class KafkaSource:
         )
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._give_up(partitions, self._owner.revoked, "partitions_revoked")
+        if self._give_up(partitions, self._owner.revoked):
+            _log.info("partitions_revoked", partitions=len(partitions), assigned=len(self._assigned))
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._give_up(partitions, self._owner.lost, "partitions_lost")
+        if self._give_up(partitions, self._owner.lost):
+            _log.info("partitions_lost", partitions=len(partitions), assigned=len(self._assigned))
 
     def _give_up(
-        self, partitions: list[TopicPartition], tell: Callable[[frozenset[Partition]], None], event: str
-    ) -> None:
-        """The owner seals first; only then the partitions go."""
+        self, partitions: list[TopicPartition], tell: Callable[[frozenset[Partition]], None]
+    ) -> bool:
+        """The owner seals first; only then the partitions go. False: there were none."""
         going = frozenset(_named(partition) for partition in partitions) & self._assigned
         try:
             if going and self._failure is None and not self._left:
@@ -298,7 +300,7 @@ class KafkaSource:
         self._commits.forget(going)
         if partitions:
             self._consumer.incremental_unassign(partitions)
-            _log.info(event, partitions=len(partitions), assigned=len(self._assigned))
+        return bool(partitions)
 
     def _on_commit(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
         """The answer to one commit."""
@@ -338,7 +340,13 @@ class KafkaSource:
         elif error.fatal() or error.code() in FORBIDDEN | GONE | FATAL:
             raise explained(error, self._parts.group, where)
         else:
-            _log.warning("consumer_error", topic=topic, error=error.name(), reason=error.str())
+            _log.warning(
+                "consumer_error",
+                topic=topic,
+                partition=message.partition(),
+                error=error.name(),
+                reason=error.str(),
+            )
 
     def _tell_missing(self) -> None:
         """A missing topic is told every minute, until it is there."""

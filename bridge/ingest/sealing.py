@@ -182,7 +182,7 @@ class Sealing:
             number = done.result()
         except (SpoolFull, _UnpublishedError) as failure:
             self._refused.failed(self._clock.now())
-            _log.warning("seal_failed", reason=str(failure), attempt=self._refused.count)
+            _log.warning("seal_failed", reason=str(failure), failures=self._refused.count)
             return False
         self._drained.popleft()
         self._refused.succeeded()

@@ -1,7 +1,8 @@
 """The log: structlog, a line an action, JSON for machines or columns for people.
 
-Every line has a stable `event` (what happened, snake_case), a `level` and an ISO 8601 UTC `timestamp`. No
-line holds a secret, and of a bug's exception it tells kind and places alone: its message may quote anything.
+Every line has an ISO 8601 UTC `timestamp`, a `level` and an `action`: what happened, one of those that
+bridge.actions declares (docs/logging.md), and then that action's fields. No line holds a secret, and of a
+bug's exception it tells kind and places alone: its message may quote anything.
 """
 
 import logging
@@ -35,7 +36,7 @@ def configure(*, form: str, level: str, clock: Clock, stream: TextIO | None = No
         return event
 
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=target.isatty())
+        structlog.dev.ConsoleRenderer(colors=target.isatty(), event_key="action")
         if form == "console"
         else structlog.processors.JSONRenderer()
     )
@@ -46,6 +47,7 @@ def configure(*, form: str, level: str, clock: Clock, stream: TextIO | None = No
             stamp,
             _without_messages,
             _without_secrets,
+            _in_order,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -67,6 +69,12 @@ def _without_messages(_logger: WrappedLogger, _method: str, event: EventDict) ->
         error = error.__cause__ or error.__context__
     event["kinds"] = kinds
     return event
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What all lines have stands first; what happened is called `action`, as an event is Kafka's."""
+    first = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "action": event.pop("event")}
+    return {**first, **event}
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

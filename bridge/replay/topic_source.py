@@ -167,7 +167,13 @@ class TopicSource:
             elif error.fatal() or error.code() in GONE | FATAL | {KafkaError.TOPIC_AUTHORIZATION_FAILED}:
                 raise self._explained(KafkaException(error), f"topic {at.topic} partition {at.number}")
             else:  # a group that nobody joins may well be refused
-                _log.debug("consumer_error", topic=at.topic, error=error.name(), reason=error.str())
+                _log.debug(
+                    "read_error",
+                    topic=at.topic,
+                    partition=at.number,
+                    error=error.name(),
+                    reason=error.str(),
+                )
         return [message for message in batch if message.error() is None]
 
     def _on_error(self, error: KafkaError) -> None:

@@ -60,7 +60,7 @@ class Deliveries:
         for deliverer in self._deliverers.values():
             deliverer.recover()
         self.threads = tuple(
-            threads.start(f"deliver {name}", one.run) for name, one in self._deliverers.items()
+            threads.start(f"deliver {name}", one.run, account=name) for name, one in self._deliverers.items()
         )
 
     @property
@@ -80,12 +80,12 @@ class Deliveries:
         for thread in self.threads:
             thread.join(FINISHING / len(self.threads))
         late = [
-            (remote, thread)
-            for remote, thread in zip(self._remotes.values(), self.threads, strict=True)
+            (account, thread)
+            for account, thread in zip(self._remotes, self.threads, strict=True)
             if thread.is_alive()
         ]
-        for remote, thread in late:
-            log.warning("upload_abandoned", thread=thread.name)
-            remote.abandon()
+        for account, _ in late:
+            log.warning("upload_abandoned", account=account)
+            self._remotes[account].abandon()
         for _, thread in late:
             thread.join(LEAVING / len(late))

@@ -81,7 +81,7 @@ class Service:
             except LockHeld as other:
                 if not stop.is_set():
                     raise
-                log.info("stopped", waited_for=str(other))  # nothing was begun: it is in order
+                log.info("stopped_waiting", waited_for=str(other))  # nothing was begun: it is in order
                 return
             self._work(held, stop)
         self._threads.raise_first()

@@ -31,15 +31,18 @@ class Threads:
         self.damages: list[RunDamaged] = []
         """What has stopped one account alone."""
 
-    def start(self, name: str, work: Callable[[], None]) -> Thread:
-        """A thread of this name, which does not keep the process from ending."""
+    def start(self, name: str, work: Callable[[], None], *, account: str | None = None) -> Thread:
+        """A thread of this name, which does not keep the process from ending.
+
+        `account`: the one that it works for; None: for all.
+        """
 
         def guarded() -> None:
             try:
                 work()
                 self._ended(name)
             except RunDamaged as damage:
-                log.error("account_stopped", thread=name, reason=str(damage))
+                log.error("account_stopped", account=account, thread=name, reason=str(damage))
                 self.damages.append(damage)
             except BaseException as failure:  # noqa: BLE001  # a panic of a library too; it ends the process
                 self.failures.append(failure)

@@ -104,7 +104,7 @@ class Replay:
         """What it is."""
         self.directory = directory
         """Its folder."""
-        self.store = ReplayStore(directory, tools)
+        self.store = ReplayStore(directory, tools, record.id)
         """Its runs; who writes them holds the lock `replay-NAME`."""
 
     @property

@@ -27,6 +27,7 @@ from bridge.spool.footer import Position, PositionKey, newest
 from bridge.spool.locks import Lock
 from bridge.spool.numbers import Numbers
 from bridge.spool.replays import Replays
+from bridge.spool.run import number_of
 from bridge.spool.store import RunStore, Sizes, Tools
 
 FORMAT = 1
@@ -131,10 +132,10 @@ class Spool(RunStore):
             self.sync()
             for path in sorted(self.temporary_directory.iterdir()):
                 if path.is_file() and self._remove_abandoned(path):
-                    log.info("temporary_file_removed", file=path.name)
+                    log.info("temporary_file_removed", path=path.name)
             for path in self.leftovers():
                 self._tools.unlink(path)
-                log.info("merged_run_removed", file=path.name)
+                log.info("merged_run_removed", run=number_of(path.name), path=path.name)
             self.replays.clean_up()
 
     def keep_above(self, number: int) -> None:

@@ -82,10 +82,11 @@ def _nothing() -> None:
 class RunStore:
     """The runs of one folder."""
 
-    def __init__(self, directory: Path, tools: Tools) -> None:
-        """`directory` is there already."""
+    def __init__(self, directory: Path, tools: Tools, replay: str | None = None) -> None:
+        """`directory` is there already; `replay`: id of the replay whose runs these are, for the log."""
         self._folder = RunFolder(directory)
         self._tools = tools
+        self._replay = replay
 
     def runs(self) -> tuple[Run, ...]:
         """All live runs, ascending by number, those of other processes too: a consistent snapshot, and cheap.
@@ -146,7 +147,14 @@ class RunStore:
                     with refusals(self._folder.path):
                         publish_dead_letters(number)
                 run = self._publish(writer, number)
-        log.info("run_sealed", run=number, audiences=len(filled), bytes=run.size)
+        log.info(
+            "run_sealed",
+            run=number,
+            replay=self._replay,
+            audiences=len(filled),
+            memberships=sum(rows.height for rows in filled.values()),
+            bytes=run.size,
+        )
         return run
 
     def merge(self, runs: Sequence[Run], watch: Callable[[], None] = _nothing) -> Run:
@@ -175,7 +183,7 @@ class RunStore:
             write_merged(writer, runs, self._tools.sizes.range_rows, watch)
             merged = self._publish(writer, number)
             self._remove_covered(merged)
-        log.info("runs_merged", runs=len(runs), low=low, run=number, bytes=merged.size)
+        log.info("runs_merged", low=low, run=number, replay=self._replay, runs=len(runs), bytes=merged.size)
         return merged
 
     def rewrite(self, run: Run, drop: AbstractSet[Audience], watch: Callable[[], None] = _nothing) -> Run:
@@ -207,7 +215,11 @@ class RunStore:
             )
             rewritten = self._publish(writer, run.number)
         log.info(
-            "run_rewritten", run=run.number, dropped=len(run.audiences) - len(kept), bytes=rewritten.size
+            "run_rewritten",
+            run=run.number,
+            replay=self._replay,
+            dropped=len(run.audiences) - len(kept),
+            bytes=rewritten.size,
         )
         return rewritten
 
@@ -224,7 +236,7 @@ class RunStore:
             self._remove_covered(run)
             self._tools.unlink(run.path)
             self.sync()
-        log.info("run_retired", run=run.number, bytes=run.size)
+        log.info("run_retired", run=run.number, replay=self._replay, bytes=run.size)
 
     def sync(self) -> None:
         """Which runs there are is durable.

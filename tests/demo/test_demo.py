@@ -63,7 +63,7 @@ def test_the_whole_way(tmp_path):
     assert len(files) >= 6
     assert all(re.search(rf"^{re.escape(name)} ", out, re.MULTILINE) for name in files)
     log = [json.loads(line) for line in (place / "bridge.log").read_text().splitlines()]
-    assert sum(line["event"] == "file_uploaded" for line in log) == len(files)
+    assert sum(line["action"] == "file_uploaded" for line in log) == len(files)
     status = subprocess.run(
         [sys.executable, "-m", "bridge", "status", "--json", "--config", str(place / "bridge.yaml")],
         capture_output=True,

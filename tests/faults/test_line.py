@@ -51,6 +51,6 @@ def test_the_reply_to_the_rename_is_lost(sshd, proxy, site):
     site.drain()
     assert proxy.lost == 1
     (failed,) = site.bridge.events("upload_failed")
-    assert failed["quota"] == "unknown"
+    assert failed["outcome"] == "unknown"
     assert [line["found"] for line in site.bridge.events("file_uploaded")].count(True) == 1
     site.check()

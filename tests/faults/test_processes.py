@@ -163,8 +163,8 @@ def test_killed_in_the_middle_of_an_upload(proxy, site):
         end(process)
     proxy.stall_after = None
     site.drain()
-    (left,) = site.bridge.events("attempts_left_open")
-    assert left["counted_as"] == "spent"
+    (left,) = site.bridge.events("attempt_left_open")
+    assert (left["file"], left["attempt"]) == (site.status("files")[-1]["name"], 1)
     site.check()
 
 

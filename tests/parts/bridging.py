@@ -204,11 +204,11 @@ class Bridge:
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
     def events(self, name: str) -> list[dict]:
-        """Its log lines of this event."""
-        return [line for line in self.lines() if line["event"] == name]
+        """Its log lines of this action."""
+        return [line for line in self.lines() if line["action"] == name]
 
     def wait_for(self, name: str, count: int = 1, seconds: float = 60) -> list[dict]:
-        """Its log lines of this event, once there are so many."""
+        """Its log lines of this action, once there are so many."""
         until(lambda: len(self.events(name)) >= count, f"{count} log lines {name}", seconds)
         return self.events(name)
 

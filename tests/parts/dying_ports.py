@@ -219,8 +219,8 @@ def dying_ledger(trigger: Trigger) -> type[Ledger]:
             super().set_skew(account, skew, attempt)
             trigger.step(CrashPoint.SKEW_NOTED)
 
-        def end_attempt(self, attempt, now, outcome, detail=""):
-            super().end_attempt(attempt, now, outcome, detail)
+        def end_attempt(self, attempt, now, outcome, detail="", *, reason=""):
+            super().end_attempt(attempt, now, outcome, detail, reason=reason)
             if outcome is Outcome.UPLOADED:
                 trigger.step(CrashPoint.MARKED)
 

@@ -172,7 +172,7 @@ def test_a_full_spool_waits_and_other_accounts_go_on(kafka, sshd, other_sshd, tm
     finally:
         code = end(process, signal.SIGTERM)
     assert code == 0, bridge.tail()
-    events = [line["event"] for line in bridge.lines()]
+    events = [line["action"] for line in bridge.lines()]
     assert events.count("partitions_assigned") == 1
     assert "partitions_lost" not in events
     assert "MAX_POLL_EXCEEDED" not in bridge.log.read_text()
@@ -184,5 +184,5 @@ def test_a_full_spool_waits_and_other_accounts_go_on(kafka, sshd, other_sshd, tm
 
 def paused(bridge):
     """The streams that wait by now."""
-    told = [line["paused_streams"] for line in bridge.lines() if line["event"] == "spool_pressure"]
+    told = [line["paused_streams"] for line in bridge.lines() if line["action"] == "spool_pressure"]
     return told[-1] if told else []

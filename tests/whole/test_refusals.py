@@ -172,7 +172,7 @@ def test_a_stopped_server_comes_back(setting):
     process = setting.bridge.start("--until-end")
     try:
         lines = setting.failed("refused", 3)
-        assert {line["quota"] for line in lines} == {"given_back"}
+        assert {line["outcome"] for line in lines} == {"given_back"}
         assert lines[0]["detail"].startswith(
             f"sftp 127.0.0.1:{setting.sshd.port}: nothing listens there; check sftp.host and sftp.port"
         )
