@@ -9,13 +9,14 @@
 # make failures: the failure matrix, and the tests that show each row of it.
 # make image: the container image, docs/container.md; needs Docker. make image-size: how large, without it.
 # make chart-schema: the Helm chart's schema and table of values, anew from the configuration model and values.yaml.
+# make docs-logging: docs/logging.md, from the list of actions and a delivery.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
 .PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak mutants failures image image-size \
-	audit sbom bench \
+	docs-logging audit sbom bench \
 	$(BENCHES) bench-chart chart-schema lock clean
 .DELETE_ON_ERROR:
 
@@ -65,6 +66,9 @@ crashes: setup-dev
 soak: setup-dev
 	@tests/parts/install.sh
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+docs-logging: setup-dev
+	@$(BIN)/python -m tests.logging_document
 
 failures: setup-dev
 	@$(BIN)/python -m tests.matrix

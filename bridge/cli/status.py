@@ -11,10 +11,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli import file_way
 from bridge.cli.options import ConfigFile
 from bridge.clock import MINUTE, SECOND, SystemClock
 from bridge.config import load
 from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.service.file_way import follow
 from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, Status, gather
 from bridge.units import format_duration, format_size
 
@@ -32,16 +34,20 @@ COLOURS = {FileState.BUILT: "yellow", FileState.UPLOADING: "yellow", FileState.F
 
 def status(
     config: ConfigFile,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="NAME", help="The whole way of this file instead.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Tell quotas, audiences waiting, deliveries and history; beside a running bridge, or without one."""
-    found = gather(load(config, os.environ), SystemClock())
+    settings, clock = load(config, os.environ), SystemClock()
+    found = gather(settings, clock) if file is None else follow(settings, clock, file)
     if as_json:
         print(json.dumps(found.to_json()))
         return
     console = Console(width=WIDTH, highlight=False)
     with console.capture() as capture:
-        console.print(*_page(found), sep="\n")
+        console.print(*(_page(found) if isinstance(found, Status) else file_way.page(found)), sep="\n")
     print(*(line.rstrip() for line in capture.get().splitlines()), sep="\n")
 
 

@@ -150,7 +150,7 @@ class Status:
             "audiences": [_audience_json(audience, self.at) for audience in self.audiences],
             "horizons": [_history_json(history) for history in self.histories],
             "replays": [_replay_json(replay) for replay in self.replays],
-            "files": [_file_json(file) for file in self.files],
+            "files": [file_json(file) for file in self.files],
         }
 
 
@@ -352,7 +352,8 @@ def _replay_json(status: ReplayStatus) -> dict[str, object]:
     }
 
 
-def _file_json(status: FileStatus) -> dict[str, object]:
+def file_json(status: FileStatus) -> dict[str, object]:
+    """One of `files` in the JSON."""
     file = status.file
     return {
         "name": file.name,

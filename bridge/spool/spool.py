@@ -33,6 +33,9 @@ from bridge.spool.store import RunStore, Sizes, Tools
 FORMAT = 1
 """Version of the spool's layout."""
 
+IDENTITY = "spool.json"
+"""Who a spool is; a folder without one is none."""
+
 _FOLDERS = ("runs", "files", "dead-letters", "beyond-horizon", "replays", "tmp", "locks")
 _COUNTED = ("runs", "files", "dead-letters", "beyond-horizon", "replays", "tmp")
 _NUMBERS_WAIT = MINUTE
@@ -86,7 +89,7 @@ class Spool(RunStore):
         for folder in (directory, *(directory / name for name in _FOLDERS)):
             with refusals(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = directory / "spool.json"
+        path = directory / IDENTITY
         if not path.exists():
             with Lock(directory / "locks" / "numbers.lock").acquire(_NUMBERS_WAIT, clock):
                 _draw_id(path, disk)

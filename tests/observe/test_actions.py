@@ -1,12 +1,15 @@
 """The log's actions are a closed list: what is declared, what is written, what the documents say."""
 
 import ast
+import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.actions import ROOMS, declared
 from bridge.actions.fields import FIELDS, IDS, OTHERS
+from tests.logging_document import DOCUMENT, compared, document
 
 ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error"}
@@ -15,10 +18,6 @@ COMMON = {"timestamp", "level", "action", "event"}
 
 EXCEPTION = {"kinds", "places"}
 """What `exc_info` becomes (observe/log.py)."""
-
-NAMES_OF_OTHERS = {
-    "file_sample",  # modules and settings in backquotes that look like actions
-}
 
 
 @dataclass(frozen=True)
@@ -90,3 +89,33 @@ def test_every_declared_action_is_written_somewhere():
     assert {field for action in declared().values() for field in action.fields} - FIELDS.keys() == set()
     assert IDS.keys() & OTHERS.keys() == set()
     assert FIELDS.keys() & COMMON == set()
+
+
+def test_the_list_of_actions_is_the_one_that_is_documented():
+    """docs/logging.md is what `make docs-logging` writes, its examples too."""
+    assert compared(document()) == compared(DOCUMENT.read_text())
+
+
+def documents() -> list[Path]:
+    """What people read."""
+    found = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("helm/**/*.md")]
+    return sorted(path for path in found if path != DOCUMENT)
+
+
+def named(text: str) -> set[str]:
+    """What a text calls an action, in a query or behind `log line`; tests/test_matrix.py sees failures.md."""
+    found = set(re.findall(r"""action[`"']?\s*(?:==|=|:)\s*\\?["'`]([a-z_]+)""", text))
+    found |= set(re.findall(r"log lines? `([a-z_]+)`", text))
+    return found
+
+
+def test_what_documents_call_an_action_is_one():
+    """And no name there is nearly one: what was renamed here is renamed there."""
+    names = declared().keys()
+    assert any(named(path.read_text()) for path in documents())
+    for path in documents():
+        text, place = path.read_text(), path.relative_to(ROOT)
+        assert named(text) - names == set(), place
+        words = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)) - names - FIELDS.keys()
+        nearly = {word: difflib.get_close_matches(word, names, 1, 0.9) for word in sorted(words)}
+        assert {word: near for word, near in nearly.items() if near} == {}, place

@@ -19,7 +19,7 @@ from bridge.spool.spool import Spool
 from tests.parts import oracle
 from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
-from tests.parts.spools import seal
+from tests.parts.spools import position, seal
 
 START = 1_790_000_000_000 // DAY * DAY + 9 * HOUR + 30 * MINUTE
 """Half past nine: no reset is near."""
@@ -141,8 +141,9 @@ class Site:
         self.deliverer.recover()
         return len(open_before)
 
-    def give(self, *writes: Write) -> None:
-        """A run of these, read now."""
+    def give(self, *writes: Write, placed: bool = False) -> None:
+        """A run of these, read now; if `placed`, it says which offsets of topic `t` it took."""
+        first = len(self.events)
         window: dict[Audience, list[tuple[int, ...]]] = {}
         for write in writes:
             offset = len(self.events)
@@ -150,7 +151,8 @@ class Site:
             self.events.append(_event(write, time, offset))
             row = (write.user, write.segment, write.timestamp, time, 0, 0, offset)
             window.setdefault(write.audience, []).append(row)
-        seal(self.spool, window, now=self.clock.now())
+        took = position(topic="t", first_offset=first, next_offset=len(self.events))
+        seal(self.spool, window, now=self.clock.now(), positions=[took] if placed else [])
 
     def step(self) -> int | None:
         """One decision; the clock passes over the pause that it asks for."""

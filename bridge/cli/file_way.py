@@ -1,0 +1,125 @@
+"""What `s2s-bridge status --file` shows to people."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bridge.clock import SECOND
+from bridge.deliver.records import Try
+from bridge.service.file_way import FileWay, RunState, RunWay, spans
+from bridge.service.status import iso
+from bridge.units import format_size
+
+STATES = {
+    RunState.LIVE: "as it was",
+    RunState.MERGED: "now in {now}: its offsets are those of all of these",
+    RunState.RETIRED: "retired: its offsets are not known any more",
+}
+"""What became of a run, for people."""
+
+
+def page(way: FileWay) -> Iterator[RenderableType]:
+    """The file, what it is made of, how it was tried, and what is to be done."""
+    yield _facts(way)
+    yield Text()
+    yield from _made_of(way)
+    yield Text()
+    yield _attempts(way.tried.tries) if way.tried.tries else Text("no attempt yet")
+    if way.to_do:
+        yield Text()
+        yield Text(f"To do: {way.to_do}")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, header_style="dim")
+    return table
+
+
+def _facts(way: FileWay) -> Table:
+    file = way.file
+    table = Table(box=None, pad_edge=False, show_header=False)
+    facts = {
+        "file": file.name,
+        "state": f"{file.state}: {file.detail}" if file.detail else str(file.state),
+        "account": file.audience.account,
+        "audience": file.audience.label,
+        "replay": file.replay,
+        "holds": "removals alone, ahead of the rest" if file.progress.removals_only else "",
+        "reserved": _time(file.reserved_at),
+        "built": _time(file.created_at),
+        "uploaded": _time(file.uploaded_at) or "not yet",
+        "size": f"{format_size(file.bytes)} ({file.bytes:,} bytes)",
+        "lines": f"{file.lines:,}",
+        "memberships": f"{file.memberships:,}",
+        "sha256": file.sha256,
+        "header": ", ".join(f"{name}: {text}" for name, text in way.header.items()),
+    }
+    for name, text in facts.items():
+        if text:
+            table.add_row(Text(name, style="dim"), text)
+    return table
+
+
+def _made_of(way: FileWay) -> Iterator[RenderableType]:
+    upto = way.file.progress.run
+    if way.runs is None:
+        yield Text(f"Runs: all that waited up to run {upto}; an older version built it, and noted no more")
+        return
+    table = _table("Runs", "run", "sealed", "what became of it")
+    for run in way.runs:
+        table.add_row(_numbers(run.made_of.low, run.made_of.number), _sealed(run), _became(run))
+    yield table
+    places = spans(way.runs)
+    if places:
+        yield Text()
+        yield _offsets(places)
+
+
+def _numbers(low: int, number: int) -> str:
+    return str(number) if low == number else f"{low} to {number}, merged"
+
+
+def _sealed(run: RunWay) -> str:
+    first, last = _time(run.oldest_sealed_at), _time(run.sealed_at)
+    return first if first == last else f"{first} to {last}"
+
+
+def _became(run: RunWay) -> str:
+    now = "" if run.now is None else f"run {_numbers(run.now.low, run.now.number)}"
+    return STATES[run.state].format(now=now)
+
+
+def _offsets(places: dict[tuple[str, int], tuple[int | None, int]]) -> Table:
+    table = _table("Offsets taken", "topic", "partition", "from", "to")
+    for (topic, partition), (first, behind) in places.items():
+        table.add_row(topic, str(partition), "not known" if first is None else str(first), str(behind - 1))
+    return table
+
+
+def _attempts(tries: tuple[Try, ...]) -> Table:
+    table = _table("Attempts", "", "began", "ended", "outcome", "reason", "detail")
+    for number, attempt in enumerate(tries, start=1):
+        table.add_row(
+            str(number),
+            _time(attempt.started_at),
+            _time(attempt.ended_at) or "open",
+            "" if attempt.outcome is None else str(attempt.outcome),
+            attempt.reason,
+            _detail(attempt),
+        )
+    return table
+
+
+def _detail(attempt: Try) -> str:
+    clock = (
+        f"the server's clock differs by {attempt.skew / SECOND:+g} s" if abs(attempt.skew) >= SECOND else ""
+    )
+    return "; ".join(filter(None, [attempt.detail, clock]))
+
+
+def _time(instant: int | None) -> str:
+    return "" if instant is None else iso(instant)

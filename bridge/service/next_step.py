@@ -1,0 +1,67 @@
+"""What somebody is to do about a file that has not arrived: by its state, then by its last attempt."""
+
+from collections.abc import Mapping
+
+from bridge.config import Account, Config
+from bridge.deliver.file_state import FileState
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.quota import counted_since, usage
+from bridge.deliver.records import TriedFile
+from bridge.deliver.remote import Reason
+from bridge.service.status import iso
+
+BY_STATE: Mapping[FileState, str] = {
+    FileState.UPLOADED: "",
+    FileState.CONFIRMED: "",
+    FileState.REJECTED: "the platform has refused it: mend what it complains of, then replay that time",
+    FileState.FAILED: "nothing: what it held is delivered under another name",
+}
+"""Of a file that is through."""
+
+BY_REASON: Mapping[Reason, str] = {
+    Reason.DNS: "the server's name is not resolved: check sftp.host and the name service",
+    Reason.REFUSED: "nobody listens there: check sftp.host and sftp.port, and ask the platform",
+    Reason.TIMEOUT: "the server did not answer in time: check the line and its firewalls",
+    Reason.AUTHENTICATION: "the log-in was refused: put the right password or key into its file; it is read "
+    "at each log-in",
+    Reason.HOST_KEY: "the server's key is not the pinned one: ask the platform, then change sftp.host_key",
+    Reason.PERMISSION: "the server lets us not write there: check sftp.directory, and ask the platform",
+    Reason.QUOTA: "the server says that the quota is spent: see that nobody else uploads with this account",
+    Reason.DISK_FULL: "the server has no room: ask the platform",
+    Reason.CONNECTION_LOST: "the line was cut: where that goes on, check it and its firewalls",
+    Reason.NO_DIRECTORY: "the folder is not there: check sftp.directory, or have the platform make it",
+    Reason.OTHER: "see the attempt's detail",
+}
+"""Of a file whose last attempt failed for this reason; all are tried again by themselves."""
+
+
+def next_step(tried: TriedFile, config: Config, ledger: Ledger, now: int) -> str:
+    """What to do about a file; empty: nothing, it has arrived."""
+    file = tried.file
+    if file.state in BY_STATE:
+        return BY_STATE[file.state]
+    account = next((one for one in config.accounts if one.name == file.audience.account), None)
+    if account is None:
+        return f"its account {file.audience.account} is not in the configuration any more: bring it back"
+    last = tried.tries[-1] if tried.tries else None
+    if last is not None and last.ended_at is None:
+        return (
+            "nothing, if the bridge runs: the attempt is in progress. If it has died, start it: the attempt "
+            "counts as spent, and the next one asks the server first whether the file is there"
+        )
+    full = _full(account, ledger, now)
+    if last is not None and last.reason in set(Reason):
+        return "; ".join(filter(None, [BY_REASON[Reason(last.reason)], full, "it is tried again by itself"]))
+    return full or "nothing, if the bridge runs: it goes as soon as it is its turn"
+
+
+def _full(account: Account, ledger: Ledger, now: int) -> str:
+    """What of the quota is used up, and until when; empty: nothing is."""
+    name, settings = account.name, account.quota
+    attempts = ledger.attempts(name, counted_since(now))
+    used = usage(settings, attempts, now, ledger.skew(name), ledger.closed_until(name))
+    if used.bytes_used >= used.bytes_limit:
+        return f"it waits for the day's bytes, which are used up until {iso(used.bytes_reset_at)}"
+    if used.files_used >= used.files_limit:
+        return f"it waits for the hour's files, which are used up until {iso(used.files_reset_at)}"
+    return ""
