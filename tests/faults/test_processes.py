@@ -226,7 +226,7 @@ def test_a_second_process_on_a_spool_is_stopped_while_it_waits(site):
         site.until_committed()
         with twin_at_the_lock(site) as twin:
             assert end(twin, signal.SIGTERM) == 0, site.bridge.tail()
-        (line,) = site.bridge.events("stopped")
+        (line,) = site.bridge.events("stopped_waiting")
         assert f"is held by process {first.pid} on host {socket.gethostname()}" in line["waited_for"]
         site.write()
         site.until_committed()
