@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.audience.frontier import Frontier
 from bridge.audience.rows import user_key
 from bridge.deliver.lanes import Lane, View
+from bridge.deliver.records import RunRange
 from bridge.deliver.sources import sources
 from tests.parts.audiences import DISPLAY, HASHED
 from tests.parts.spools import new_spool, seal, writes
@@ -75,15 +76,29 @@ def test_no_row_comes_from_a_run_that_is_not_told(scene):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(writes, min_size=1, max_size=6), st.integers(0, 6))
-def test_of_a_whole_delivery_exactly_the_runs_that_wait_are_told(rows, delivered):
-    """Neither a run that was delivered, nor one without the audience."""
+@given(st.lists(writes, min_size=1, max_size=6), st.integers(0, 6), st.integers(0, 6), st.booleans())
+def test_of_a_whole_delivery_exactly_the_runs_that_wait_are_told(rows, delivered, ahead, removals_only):
+    """Neither a run that was delivered, nor one whose removals went ahead, nor one without the audience."""
     with tempfile.TemporaryDirectory() as directory:
         spool = new_spool(Path(directory))
         for window in rows:
             seal(spool, {DISPLAY: window})
         own = Lane(runs=spool.runs(), frontier=Frontier().advance("", None, delivered))
-        view = View(own=own, removals=Frontier(), others=(), newest_delivered=None, horizon=None)
-        told = [(one.low, one.number) for one in sources(DISPLAY, view, "", None, removals_only=False)]
-        wait = waiting(view, "", None, removals_only=False)
-        assert told == [(run, run) for run in sorted(wait)]
+        removals = Frontier().advance("", None, ahead)
+        view = View(own=own, removals=removals, others=(), newest_delivered=None, horizon=None)
+        told = sources(DISPLAY, view, "", None, removals_only=removals_only)
+        wait = waiting(view, "", None, removals_only=removals_only)
+        assert [(one.low, one.number) for one in told] == [(run, run) for run in sorted(wait)]
+
+
+def test_of_a_merged_run_that_a_part_has_reached(tmp_path):
+    """Its later users wait from the first of its runs on, though the earlier ones are further."""
+    spool = new_spool(tmp_path)
+    for run in range(3):
+        seal(spool, {DISPLAY: [(user, 1, 0, 5, 0, 0, 100 * run + user) for user in range(12)]})
+    spool.merge(spool.runs())
+    part = f"{8 // 2:016x}{8:016x}"
+    own = Lane(runs=spool.runs(), frontier=Frontier().advance("", part, 2))
+    view = View(own=own, removals=Frontier(), others=(), newest_delivered=None, horizon=None)
+    assert sources(DISPLAY, view, "", None, removals_only=False) == (RunRange(1, 3),)
+    assert sources(DISPLAY, view, "", part, removals_only=False) == (RunRange(3, 3),)

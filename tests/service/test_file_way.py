@@ -198,9 +198,15 @@ def test_a_file_left_by_a_crash(followed):
         ("given_back", "it was there already"),
     ]
     assert (told["file"]["state"], told["to_do"]) == ("uploaded", "")
-    actions = [line["action"] for line in followed.lines(name) if line["level"] != "debug"]
-    assert actions[2:] == ["upload_begun", "attempt_left_open", "upload_begun", "file_uploaded"]
-    assert followed.lines(name)[-1]["found"] is True
+    told = [line for line in followed.lines(name) if line["level"] != "debug"]
+    assert [line["action"] for line in told[2:]] == [
+        "upload_begun",
+        "attempt_left_open",
+        "upload_begun",
+        "file_uploaded",
+    ]
+    assert [line["attempt"] for line in told[2:]] == [1, 1, 2, 2]
+    assert told[-1]["found"] is True
 
 
 def test_runs_that_were_merged_or_retired(followed):
