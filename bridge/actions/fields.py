@@ -61,6 +61,7 @@ OTHERS: Mapping[str, str] = {
     "to": "who goes on with it",
     "until_end": "whether it stops at the topics' ends",
     "waited_for": "what it waited for: the lock, and who holds it",
+    "what": "what failed",
     "windows_counted_as_spent": "names of accounts",
 }
 """What else lines tell."""

@@ -29,6 +29,13 @@ ACTIONS = (
         "reason",
     ),
     error("page_failed", "A page of ours could not be made; the answer was a 500.", "path", "kind"),
+    error(
+        "http_failed",
+        "The web server failed at a request, or ended; kinds and places where there is an exception.",
+        "what",
+        "kinds",
+        "places",
+    ),
     debug("bug", "An error that nobody has foreseen; please report it.", "kinds", "places"),
 )
 """What it tells."""
