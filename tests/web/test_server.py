@@ -303,7 +303,7 @@ def test_it_outlives_a_lack_of_descriptors():
         [sys.executable, "-m", "tests.web.starved"], timeout=60, check=True, capture_output=True
     )
     lines = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert {(line["event"], line["what"]) for line in lines} == {
+    assert {(line["action"], line["what"]) for line in lines} == {
         ("http_failed", "socket.accept() out of system resource")
     }
     assert len(lines) <= 3
