@@ -159,8 +159,14 @@ def iso(instant: int) -> str:
     return datetime.fromtimestamp(instant // SECOND, UTC).isoformat().replace("+00:00", "Z")
 
 
-def gather(config: Config, clock: Clock) -> Status:
+def gather(config: Config, clock: Clock, opened: Spool | None = None) -> Status:
     """What is known now; a spool or a ledger that is not there is a note, and not made.
+
+    Args:
+        config: The configuration.
+        clock: What time it is.
+        opened: The configured spool, by whoever has it open: it knows most footers already. They are nearly
+            all that this takes (bench/page.py).
 
     Raises:
         BridgeError: The spool or the ledger is there and cannot be read.
@@ -169,7 +175,7 @@ def gather(config: Config, clock: Clock) -> Status:
     if not (directory / "spool.json").exists():
         note = f"{directory}: no spool yet: no bridge has run here"
         return _status(config, clock.now(), _Known(notes=(note,)))
-    spool, path = Spool.open(directory, clock=clock), directory / LEDGER
+    spool, path = opened or Spool.open(directory, clock=clock), directory / LEDGER
     runs, replays = spool.runs(), spool.replays.all()
     if not path.exists():
         known = _Known(runs=runs, replays=replays, notes=(_no_ledger(path, runs),))
