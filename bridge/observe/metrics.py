@@ -1,5 +1,8 @@
 """The metrics of contract.md (Metrics) and more (docs/metrics.md), kept by what the parts report."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 from bridge.observe.declared import PREFIX, Declared, Registry
 from bridge.observe.deliver_metrics import DeliverMetrics
 from bridge.observe.health import Health
@@ -7,6 +10,18 @@ from bridge.observe.ingest_metrics import IngestMetrics
 from bridge.observe.process_metrics import tell_of_process
 from bridge.observe.settings_metrics import SettingsMetrics
 from bridge.observe.spool_metrics import SpoolMetrics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One value of a metric."""
+
+    name: str
+    """The metric's, without `s2s_bridge_`."""
+    labels: Mapping[str, str]
+    """Of what."""
+    value: float
+    """How much."""
 
 
 class Metrics:
@@ -37,3 +52,9 @@ class Metrics:
             )
             for family in self._registry.families()
         }
+
+    def samples(self) -> Iterator[Sample]:
+        """Every value there is."""
+        for family in self._registry.families():
+            for sample in family.samples:
+                yield Sample(name=sample.name.removeprefix(PREFIX), labels=sample.labels, value=sample.value)
