@@ -1,4 +1,4 @@
-"""`GET /healthz`, `/readyz`, `/metrics`: read-only, on the address of the configuration.
+"""`GET /healthz`, `/readyz`, `/metrics`, and what else it is given: read-only, on the configured address.
 
 Whoever reaches the port can ask for nothing but these pages, a connection each, and can neither keep it busy
 (`bridge.web`) nor keep one page from another (`page_thread`).
@@ -15,23 +15,26 @@ from bridge.web.bounds import Bounds
 Page = Callable[[], tuple[HTTPStatus, str, bytes]]
 """What a path answers: status, content type, body."""
 
+SCRIPT = "'sha256-WmN96Shl0RoINLHcm1c38pNHSd+TH9NYIcjoMUOzKUY='"
+"""The one script that may run, and may ask for nothing but these pages: that of the page for people."""
+
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {SCRIPT}; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer: no page runs, loads or is framed by anything."""
+"""Of every answer: no page loads, or is framed by, anything, or runs any other script."""
 
 TEXT = "text/plain; charset=utf-8"
 
 
-def pages(health: Health, metrics: Callable[[], bytes], clock: Clock) -> Mapping[str, Page]:
-    """The paths of contract.md (Metrics, and pages)."""
+def pages(health: Health, metrics: Callable[[], bytes], clock: Clock) -> dict[str, Page]:
+    """The paths of contract.md (Metrics, and pages) but `/`, which the service makes."""
 
     def verdict(faults: list[str]) -> tuple[HTTPStatus, str, bytes]:
         status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK

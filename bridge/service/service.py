@@ -27,6 +27,7 @@ from bridge.service.expected import expect
 from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
+from bridge.service.page.front import FrontPage
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
 from bridge.spool.locks import LockHeld
@@ -60,6 +61,7 @@ class Service:
         self.metrics = Metrics(self._health)
         """What it counts."""
         expect(self.metrics, config, outside.clock)
+        self._front = FrontPage(config, self._health, self.metrics, outside.clock)
         self._threads = watched(self._health, outside.clock)
         self._end = end
         self._watchdog = Watchdog(self._threads, self._health, outside.clock, patience or Patience(), end)
@@ -74,7 +76,7 @@ class Service:
         """
         with ExitStack() as stack:
             if self._config.http.listen is not None:
-                paths = pages(self._health, self.metrics.text, self._outside.clock)
+                paths = pages(self._health, self.metrics.text, self._outside.clock) | {"/": self._front}
                 stack.enter_context(HttpServer(self._config.http.listen, paths))
             try:
                 held = stack.enter_context(opened(self._config, self._outside, stop, adopt=self._adopt))
@@ -87,6 +89,7 @@ class Service:
         self._threads.raise_first()
 
     def _work(self, held: Opened, stop: threading.Event) -> None:
+        self._front.opened = held.spool
         _warn_if_open(self._config.spool.directory)
         housekeeping = self._housekeeping(held)
         ingest = wiring.collector(

@@ -1,0 +1,142 @@
+"""What of all that was seen needs somebody's eyes, as sentences. Pure."""
+
+from collections.abc import Iterator
+
+from bridge.clock import DAY, MINUTE, SECOND
+from bridge.config import Config
+from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.service.page.records import Remark, Seen, Tone
+from bridge.service.page.words import duration, moment, plural
+from bridge.service.status import AccountStatus, FileStatus
+
+OLD = MINUTE
+"""Figures older than this are said to be: a look that takes long is followed by a rest (`front`)."""
+
+SKEWED = 10 * SECOND
+"""A server's clock that differs more is worth a look: it widens the guard around each reset."""
+
+CROWDED = 0.8
+"""Part of `spool.max_bytes` from which on there is little left."""
+
+_WORST_FIRST = (Tone.ILL, Tone.LOOK)
+
+
+def remarks(seen: Seen, config: Config, now: int) -> tuple[Remark, ...]:
+    """The sentences, the worst first."""
+    found = [
+        *_process(seen, now),
+        *_accounts(seen),
+        *_files(seen),
+        *_waiting(seen),
+        *_spool(seen, config.spool.max_bytes),
+    ]
+    return tuple(sorted(found, key=lambda remark: _WORST_FIRST.index(remark.tone)))
+
+
+def _process(seen: Seen, now: int) -> Iterator[Remark]:
+    for fault in seen.faults:
+        yield Remark(tone=Tone.ILL, text=_sentence(fault))
+    if seen.trouble:
+        yield Remark(tone=Tone.ILL, text=_sentence(seen.trouble))
+    if now - seen.status.at > OLD:
+        age = duration(now - seen.status.at)
+        yield Remark(tone=Tone.LOOK, text=f"Quotas, audiences and files are shown as they were {age} ago.")
+    for note in seen.status.notes:
+        yield Remark(tone=Tone.LOOK, text=_sentence(note))
+    if not seen.working:
+        yield Remark(
+            tone=Tone.LOOK,
+            text="This bridge does not work yet: it starts, or another process holds the locks of the spool.",
+        )
+    else:
+        for fault in seen.not_ready:
+            yield Remark(tone=Tone.LOOK, text=f"Not ready: {fault}.")
+
+
+def _accounts(seen: Seen) -> Iterator[Remark]:
+    for account in seen.status.accounts:
+        where = f"account-{account.name}"
+        if account.closed_until is not None:
+            until = moment(account.closed_until, seen.status.at)
+            text = (
+                f"Account {account.name}: no upload until {until.text} UTC ({until.relative}), as the server "
+                f"refused for quota, or the ledger was lost."
+            )
+            yield Remark(tone=Tone.LOOK, text=text, where=where, link="See its quotas")
+        elif (spent := _bytes_end(account, seen)) is not None:
+            yield Remark(tone=Tone.LOOK, text=spent, where=where, link="See its quotas")
+        if abs(account.skew) > SKEWED:
+            text = (
+                f"Account {account.name}: the server's clock is {duration(abs(account.skew))} "
+                f"{'ahead of' if account.skew > 0 else 'behind'} ours; see which of the two is wrong."
+            )
+            yield Remark(tone=Tone.LOOK, text=text, where=where, link="See its quotas")
+
+
+def _bytes_end(account: AccountStatus, seen: Seen) -> str | None:
+    """The day's bytes are used up, or will be; None: neither."""
+    outlook = seen.outlooks.get(account.name)
+    if outlook is None or outlook.exhausted_at is None:
+        return None
+    resets = moment(outlook.resets_at, seen.status.at)
+    if outlook.exhausted_at <= seen.status.at:
+        return (
+            f"Account {account.name}: the day's bytes are used; it goes on after the reset {resets.relative}."
+        )
+    at = moment(outlook.exhausted_at, seen.status.at)
+    before = duration(outlook.resets_at - outlook.exhausted_at)
+    return (
+        f"Account {account.name}: at today's rate the day's bytes are used up about {at.text} UTC "
+        f"({at.relative}), {before} before the reset."
+    )
+
+
+def _files(seen: Seen) -> Iterator[Remark]:
+    failing: dict[str, list[FileStatus]] = {}
+    for one in seen.status.files:
+        if one.file.state in UNFINISHED and one.attempts and one.file.detail:
+            failing.setdefault(one.file.audience.account, []).append(one)
+    for account, files in failing.items():
+        tries = plural(sum(one.attempts or 0 for one in files), "attempt")
+        text = (
+            f"Account {account}: {plural(len(files), 'file')} could not be uploaded yet, after {tries}: "
+            f"{files[0].file.detail}."
+        )
+        yield Remark(tone=Tone.ILL, text=text, where="unfinished", link="See the files")
+    since = seen.status.at - DAY
+    ended = [one.file for one in seen.status.files if (one.file.uploaded_at or one.file.created_at) >= since]
+    rejected = sum(file.state is FileState.REJECTED for file in ended)
+    if rejected:
+        text = f"The platform has rejected {plural(rejected, 'file')} of the last day."
+        yield Remark(tone=Tone.ILL, text=text, where="delivered", link="See the files")
+    given_up = sum(file.state is FileState.FAILED for file in ended)
+    if given_up:
+        text = (
+            f"{plural(given_up, 'file')} of the last day {'was' if given_up == 1 else 'were'} given up; what "
+            f"{'it' if given_up == 1 else 'they'} held is delivered anew."
+        )
+        yield Remark(tone=Tone.LOOK, text=text, where="delivered", link="See the files")
+
+
+def _waiting(seen: Seen) -> Iterator[Remark]:
+    stuck = sum(slot.at is None for slot in seen.slots.values())
+    if stuck:
+        text = f"{plural(stuck, 'audience')} will hardly be delivered within the coming day."
+        yield Remark(tone=Tone.LOOK, text=text, where="waiting", link="See the audiences")
+
+
+def _spool(seen: Seen, limit: int) -> Iterator[Remark]:
+    paused = [flow.stream for flow in seen.flows if flow.paused]
+    share = seen.spool_bytes / limit
+    if paused:
+        text = f"The spool has no room: nothing is read of {', '.join(paused)}."
+        yield Remark(tone=Tone.ILL, text=text, where="spool", link="See the spool")
+    elif share >= CROWDED:
+        text = f"The spool is {share:.0%} full."
+        yield Remark(tone=Tone.LOOK, text=text, where="spool", link="See the spool")
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with a path, and a full stop."""
+    first = text[:1].upper() + text[1:]
+    return first if first.endswith((".", "!", "?")) else f"{first}."

@@ -1,0 +1,250 @@
+"""What the page says of what was seen."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.clock import DAY, HOUR, MINUTE, SECOND
+from bridge.deliver.file_state import FileState
+from bridge.ingest.events import Reason
+from bridge.service.forecast import Hold, Slot
+from bridge.service.page.reasons import MEANINGS
+from bridge.service.page.records import Tone
+from bridge.service.page.view import MOST, NEWEST, view
+from tests.page.lively import FAILURE, NOW
+
+
+@pytest.fixture(scope="module")
+def seen(scene):
+    """What the page has seen of it, all in order but for one account's uploads."""
+    return scene.front.seen()
+
+
+@pytest.fixture(scope="module")
+def page(scene, seen):
+    return view(seen, scene.config, NOW)
+
+
+def told(seen, scene, now=NOW):
+    """The remarks, as tone and text."""
+    return [(remark.tone, remark.text) for remark in view(seen, scene.config, now).remarks]
+
+
+def quiet(seen):
+    """The same, with nothing to remark."""
+    accounts = tuple(replace(one, skew=0, closed_until=None) for one in seen.status.accounts)
+    files = tuple(one for one in seen.status.files if one.file.state is FileState.UPLOADED)
+    outlooks = {name: replace(one, exhausted_at=None) for name, one in seen.outlooks.items()}
+    status = replace(seen.status, accounts=accounts, files=files)
+    return replace(seen, status=status, outlooks=outlooks, not_ready=(), faults=(), working=True, trouble="")
+
+
+def test_the_quotas_are_those_of_the_ledger(scene, seen, page):
+    """Each account has its bars, with what is used, the limit, and when it is reset."""
+    display, mobile = page.accounts
+    used = seen.status.accounts[0].usage
+    assert (display.name, mobile.name) == ("display", "mobile")
+    assert display.files.text == f"{used.files_used} of 20"
+    assert display.files.tone is Tone.LOOK
+    assert display.files.resets.text == "15:00"
+    assert display.bytes.resets.relative == "in 9 h 42 min"
+    assert display.bytes.percent == round(100 * used.bytes_used / used.bytes_limit)
+    assert used.bytes_used == sum(hour.bytes for hour in display.chart.hours)
+    assert scene.ledger.files("display", limit=1)[0].uploaded_at // MINUTE == NOW // MINUTE - 3
+    assert display.uploaded.relative == "3 min ago"
+
+
+def test_audiences_have_their_age_and_the_time_of_their_slot(seen, page):
+    """The longest first; what has its slot in the next hour says what it waits for."""
+    ages = [one.oldest_read_at for one in seen.status.audiences]
+    assert ages == sorted(ages)
+    assert [one.audience for one in page.waiting] == [one.audience.label for one in seen.status.audiences]
+    assert page.waiting[0].age == "44 min"
+    late = [one for one in page.waiting if one.slot and one.slot.text == "15:00"]
+    assert late
+    assert {one.why for one in late} == {"the hour's files are used"}
+
+
+def test_deliveries_files_and_replays(seen, page):
+    """The newest deliveries with state, bytes and memberships; what is not uploaded, and why; replays."""
+    assert len(page.delivered) == NEWEST
+    newest = next(one.file for one in seen.status.files if one.file.state is FileState.UPLOADED)
+    assert (page.delivered[0].name, page.delivered[0].memberships) == (newest.name, newest.memberships)
+    assert page.delivered[0].state == "uploaded"
+    (failing,) = page.unfinished
+    assert (failing.attempts, failing.why, failing.tone) == (4, FAILURE, Tone.ILL)
+    (replay,) = page.replays
+    assert (replay.name, replay.state, replay.files) == ("october-outage", "delivering", 2)
+    assert replay.memberships > 0
+
+
+def test_streams_and_dead_letters(page):
+    """Since the start: rates of the last minutes, what is behind, and refusals by reason, the most first."""
+    acme, *_, everyone = page.streams
+    assert (acme.name, acme.rate, acme.behind, acme.refused) == ("acme", "412 / s", 890, 1204)
+    assert (everyone.name, everyone.behind) == ("everyone", 120)
+    assert [(one.reason, one.events) for one in page.letters] == [
+        ("zero_device_id", 18_220),
+        ("invalid_user_id", 1235),
+        ("undecodable", 3),
+    ]
+    assert page.letters[1].streams == "acme, globex"
+    assert set(MEANINGS) == set(Reason)
+
+
+def test_the_worst_stands_first(page):
+    """What fails, before what is only worth a look; the verdict counts both."""
+    assert [remark.tone for remark in page.remarks] == [Tone.ILL, Tone.LOOK]
+    assert page.tone is Tone.ILL
+    assert page.verdict == "1 fault, 1 thing to look at"
+    assert FAILURE in page.remarks[0].text
+    assert "21:" in page.remarks[1].text
+
+
+def test_all_is_well(scene, seen):
+    """Where there is nothing to remark, the page says that, and no more."""
+    page = view(quiet(seen), scene.config, NOW)
+    assert (page.tone, page.verdict, page.remarks) == (Tone.WELL, "All well", ())
+
+
+TROUBLES = {
+    "a silent thread": (
+        lambda seen: replace(seen, faults=("thread ingest has been silent for 301 s",)),
+        Tone.ILL,
+        "Thread ingest has been silent for 301 s.",
+    ),
+    "a ledger that cannot be read": (
+        lambda seen: replace(seen, trouble="the ledger is damaged"),
+        Tone.ILL,
+        "The ledger is damaged.",
+    ),
+    "old figures": (
+        lambda seen: replace(seen, status=replace(seen.status, at=NOW - 70 * SECOND)),
+        Tone.LOOK,
+        "as they were 1 min ago",
+    ),
+    "no partitions": (
+        lambda seen: replace(seen, not_ready=("no partitions are assigned",)),
+        Tone.LOOK,
+        "Not ready: no partitions are assigned.",
+    ),
+    "another process": (
+        lambda seen: replace(seen, working=False),
+        Tone.LOOK,
+        "another process holds the locks",
+    ),
+    "a note": (
+        lambda seen: replace(seen, status=replace(seen.status, notes=("/spool: no ledger yet",))),
+        Tone.LOOK,
+        "/spool: no ledger yet.",
+    ),
+    "a closed account": (
+        lambda seen: of_first(seen, closed_until=NOW + HOUR),
+        Tone.LOOK,
+        "Account display: no upload until 15:17 UTC (in 1 h)",
+    ),
+    "a skewed clock": (lambda seen: of_first(seen, skew=-45_000), Tone.LOOK, "clock is 45 s behind ours"),
+    "a rejected file": (
+        lambda seen: of_file(seen, FileState.REJECTED),
+        Tone.ILL,
+        "The platform has rejected 1 file of the last day.",
+    ),
+    "a file given up": (
+        lambda seen: of_file(seen, FileState.FAILED),
+        Tone.LOOK,
+        "1 file of the last day was given up",
+    ),
+    "a file that fails": (
+        lambda seen: of_file(seen, FileState.UPLOADING, attempts=1),
+        Tone.ILL,
+        "1 file could not be uploaded yet, after 1 attempt: disk full.",
+    ),
+    "bytes that will not last": (
+        lambda seen: of_outlook(seen, exhausted_at=NOW + 2 * HOUR),
+        Tone.LOOK,
+        "are used up about 16:17 UTC (in 2 h), 7 h 42 min before the reset",
+    ),
+    "bytes that are used": (
+        lambda seen: of_outlook(seen, exhausted_at=NOW - 1),
+        Tone.LOOK,
+        "the day's bytes are used; it goes on after the reset in 9 h 42 min",
+    ),
+    "no slot": (
+        lambda seen: replace(
+            seen, slots={seen.status.audiences[0].audience: Slot(at=None, hold=Hold.NO_ACCOUNT)}
+        ),
+        Tone.LOOK,
+        "1 audience will hardly be delivered within the coming day",
+    ),
+    "a crowded spool": (lambda seen: replace(seen, spool_bytes=17_000_000_000), Tone.LOOK, "85% full"),
+    "a full spool": (
+        lambda seen: replace(seen, flows=(replace(seen.flows[0], paused=True), *seen.flows[1:])),
+        Tone.ILL,
+        "nothing is read of acme",
+    ),
+}
+
+
+def of_first(seen, **changes):
+    first, *others = seen.status.accounts
+    return replace(seen, status=replace(seen.status, accounts=(replace(first, **changes), *others)))
+
+
+def of_file(seen, state, attempts=None):
+    first, *others = seen.status.files
+    changed = replace(first, attempts=attempts, file=replace(first.file, state=state, detail="disk full"))
+    return replace(seen, status=replace(seen.status, files=(changed, *others)))
+
+
+def of_outlook(seen, **changes):
+    return replace(seen, outlooks=seen.outlooks | {"display": replace(seen.outlooks["display"], **changes)})
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_each_trouble_is_one_sentence(scene, seen, trouble):
+    """What is wrong is told once, with its weight, where all else is quiet."""
+    change, tone, text = TROUBLES[trouble]
+    ((found, said),) = told(change(quiet(seen)), scene)
+    assert found is tone
+    assert text in said
+    assert said.endswith(".")
+    assert not said.endswith("..")
+
+
+def test_what_the_page_points_at_is_there(scene, seen):
+    """Each link of a remark leads to a part of the page that is shown."""
+    for change, *_ in TROUBLES.values():
+        page = view(change(quiet(seen)), scene.config, NOW)
+        there = {"waiting", "delivered", "spool"} | {f"account-{one.name}" for one in page.accounts}
+        there |= {"unfinished"} if page.unfinished else set()
+        assert {remark.where for remark in page.remarks} <= there | {""}
+
+
+def test_many_audiences_are_summed_up(scene, seen):
+    """The longest waiting are shown, the others counted with their memberships."""
+    many = seen.status.audiences * 100
+    page = view(replace(seen, status=replace(seen.status, audiences=many)), scene.config, NOW)
+    assert len(page.waiting) == MOST
+    left = many[MOST:]
+    assert (
+        f"{len(left)} audiences, {sum(one.memberships for one in left):,} memberships more"
+        in page.more_waiting
+    )
+
+
+def test_an_audience_of_an_account_that_is_gone_is_shown(scene, seen):
+    """It waits for ever, and the page says why."""
+    first, *others = seen.status.audiences
+    stray = replace(first, audience=replace(first.audience, account="gone"))
+    slots = {stray.audience: Slot(at=None, hold=Hold.NO_ACCOUNT)}
+    status = replace(seen.status, audiences=(stray, *others))
+    page = view(replace(seen, status=status, slots=slots), scene.config, NOW)
+    assert (page.waiting[0].slot, page.waiting[0].why) == (None, "its account is configured no more")
+
+
+def test_a_file_of_long_ago_is_no_news(scene, seen):
+    """What the platform rejected days ago is in the table, and no remark."""
+    old = of_file(quiet(seen), FileState.REJECTED)
+    first, *others = old.status.files
+    dated = replace(first, file=replace(first.file, uploaded_at=NOW - 2 * DAY))
+    assert told(replace(old, status=replace(old.status, files=(dated, *others))), scene) == []
