@@ -6,6 +6,7 @@
 # make crashes: the bridge is killed, and stopped, at each step on the way; some minutes.
 # make soak MINUTES=10 SEED=1: real parts, killed, frozen and cut at random; SEED= draws another.
 # make mutants: plants bugs, and sees that the simulation finds each.
+# make screenshots: pictures of the page for people, in docs/.
 # make failures: the failure matrix, and the tests that show each row of it.
 # make image: the container image, docs/container.md; needs Docker. make image-size: how large, without it.
 # make chart-schema: the Helm chart's schema and table of values, anew from the configuration model and values.yaml.
@@ -14,10 +15,11 @@
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
-BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history
-.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak mutants failures image image-size \
-	docs-logging audit sbom bench \
-	$(BENCHES) bench-chart chart-schema lock clean
+BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history \
+	bench-page
+.PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak screenshots mutants failures \
+	image image-size chart-schema dashboard docs-logging docs-metrics audit sbom bench $(BENCHES) bench-chart \
+	lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -70,10 +72,13 @@ soak: setup-dev
 docs-logging: setup-dev
 	@$(BIN)/python -m tests.logging_document
 
+screenshots: setup-dev
+	@tests/parts/install.sh
+	@$(BIN)/python -m tests.page.screenshots
+
 failures: setup-dev
 	@$(BIN)/python -m tests.matrix
 
-.PHONY: docs-metrics dashboard
 docs-metrics: setup-dev
 	@$(BIN)/python -m tests.deployment.metrics_page
 
