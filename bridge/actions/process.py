@@ -5,6 +5,7 @@ from bridge.actions.action import debug, error, info, warning
 ACTIONS = (
     info("started", "The locks are held and all threads work.", "spool", "until_end"),
     info("stopped", "It ends in order: what was read is sealed and committed."),
+    info("lock_awaited", "Another process has the lock: it waits for it.", "lock", "held_by", "seconds"),
     info(
         "stopped_waiting", "It was told to stop while it waited for a lock: nothing was begun.", "waited_for"
     ),
@@ -28,7 +29,12 @@ ACTIONS = (
         "thread",
         "reason",
     ),
-    error("page_failed", "A page of ours could not be made; the answer was a 500.", "path", "kind"),
+    error(
+        "page_failed",
+        "A page of ours could not be made: the answer was a 500, or the page for people without its figures.",
+        "path",
+        "kind",
+    ),
     error(
         "http_failed",
         "The web server failed at a request, or ended; kinds and places where there is an exception.",
