@@ -44,7 +44,7 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
     try:
         bridge.wait_for("file_uploaded", 2)  # display and mobile
         last = 's2s_bridge_last_upload_timestamp_seconds{account="default"}'
-        lag = f's2s_bridge_consumer_lag{{topic="{topic}",partition="0"}}'
+        lag = f's2s_bridge_consumer_lag{{partition="0",topic="{topic}"}}'
         until(
             lambda: {last, lag, QUOTA} <= samples(page()).keys() and samples(page())[QUOTA] == 998,
             "it looked again",
