@@ -14,6 +14,8 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import structlog
 import typer
@@ -38,8 +40,19 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("demo")(demo.demo)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(NAME, version(NAME))
+        raise typer.Exit
+
+
 @app.callback()
-def _bridge() -> None:
+def _bridge(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version, and end."),
+    ] = False,
+) -> None:
     """Stream segment memberships from Kafka to server-to-server import, within its quotas."""
 
 

@@ -3,6 +3,8 @@
 import logging
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import structlog
@@ -10,6 +12,8 @@ import typer
 
 from bridge import cli
 from bridge.errors import BridgeError, UsageError
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = """\
 kafka: {bootstrap_servers: "kafka:9092"}
@@ -88,6 +92,13 @@ def test_a_variable_that_is_not_set(config, capsys, monkeypatch):
     assert cli.main(["check", "--config", str(config)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("streams[0].segment_namespace: environment variable SEGMENT_NAMESPACE is not set")
+
+
+def test_the_version(capsys):
+    """As pyproject.toml has it, without any other option."""
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"s2s-bridge {stated}\n"
 
 
 @pytest.mark.parametrize(
