@@ -10,10 +10,8 @@ from typing import Self
 
 from bridge.clock import Clock
 from bridge.observe.health import Health
+from bridge.observe.page import Made, Page
 from bridge.web.bounds import Bounds
-
-Page = Callable[[], tuple[HTTPStatus, str, bytes]]
-"""What a path answers: status, content type, body."""
 
 SCRIPT = "'sha256-WmN96Shl0RoINLHcm1c38pNHSd+TH9NYIcjoMUOzKUY='"
 """The one script that may run, and may ask for nothing but these pages: that of the page for people."""
@@ -36,7 +34,7 @@ TEXT = "text/plain; charset=utf-8"
 def pages(health: Health, metrics: Callable[[], bytes], clock: Clock) -> dict[str, Page]:
     """The paths of contract.md (Metrics, and pages) but `/`, which the service makes."""
 
-    def verdict(faults: list[str]) -> tuple[HTTPStatus, str, bytes]:
+    def verdict(faults: list[str]) -> Made:
         status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
         return status, TEXT, ("\n".join(faults or ["ok"]) + "\n").encode()
 

@@ -10,7 +10,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from bridge.observe.http import Page
+from bridge.observe.page import Made, Page
 
 log = structlog.get_logger()
 
@@ -18,8 +18,6 @@ WAITING = 8
 """Requests that wait for one page; a further one is told to come again later.
 
 Few enough that those for all pages together leave most of the connections to others."""
-
-Made = tuple[HTTPStatus, str, bytes]
 
 
 class PageThread:

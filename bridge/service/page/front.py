@@ -19,6 +19,7 @@ from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
+from bridge.observe.page import Made
 from bridge.service.forecast import Outlook, Slot, rest_of_day, slots
 from bridge.service.page.flows import Flows
 from bridge.service.page.records import Seen
@@ -69,7 +70,7 @@ class FrontPage:
         self.opened: Spool | None = None
         """The spool, once its locks are held."""
 
-    def __call__(self) -> tuple[HTTPStatus, str, bytes]:
+    def __call__(self) -> Made:
         """The page, of what was seen last."""
         from bridge.service.page.rendering import rendered  # noqa: PLC0415  # where nobody asks, no templates
         from bridge.service.page.view import view  # noqa: PLC0415  # as above
