@@ -10,14 +10,11 @@ from threading import Event
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from bridge.cli import memory
+from bridge.cli import memory, tables
 from bridge.cli.options import ConfigFile
 from bridge.cli.replay_progress import deliver, log_beside, reading
 from bridge.cli.run import stopped_by_signals
-from bridge.cli.status import WIDTH
 from bridge.clock import SECOND, SystemClock
 from bridge.config import load
 from bridge.errors import UsageError
@@ -115,15 +112,12 @@ def _tell(damaged: Sequence[LettersDamaged]) -> None:
 
 
 def _print_table(found: Survey) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("reason", "stream", "letters", "oldest", "newest", "what is wrong with the newest"):
-        table.add_column(column, justify="right" if column == "letters" else "left")
+    table = tables.table(
+        None, "reason", "stream", "letters+", "oldest", "newest", "what is wrong with the newest"
+    )
     for group in found.groups:
         table.add_row(group.reason, group.stream, f"{group.count:,}", *_times(group), group.detail)
-    console = Console(width=WIDTH, highlight=False, markup=False)
-    with console.capture() as capture:
-        console.print(table)
-    print(*(line.rstrip() for line in capture.get().splitlines()), sep="\n")
+    tables.show([table])
     print(
         f"{_counted(found.letters, 'dead letter')} in {_counted(found.files, 'file')}, "
         f"{format_size(found.bytes)}"

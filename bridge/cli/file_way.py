@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli import tables
 from bridge.clock import SECOND
 from bridge.deliver.records import Try
 from bridge.service.file_way import FileWay, RunState, RunWay, spans
@@ -30,13 +31,6 @@ def page(way: FileWay) -> Iterator[RenderableType]:
     if way.to_do:
         yield Text()
         yield Text(f"To do: {way.to_do}")
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, header_style="dim")
-    return table
 
 
 def _facts(way: FileWay) -> Table:
@@ -69,7 +63,7 @@ def _made_of(way: FileWay) -> Iterator[RenderableType]:
     if way.runs is None:
         yield Text(f"Runs: all that waited up to run {upto}; an older version built it, and noted no more")
         return
-    table = _table("Runs", "run", "sealed", "what became of it")
+    table = tables.table("Runs", "run", "sealed", "what became of it")
     for run in way.runs:
         table.add_row(_numbers(run.made_of.low, run.made_of.number), _sealed(run), _became(run))
     yield table
@@ -94,14 +88,14 @@ def _became(run: RunWay) -> str:
 
 
 def _offsets(places: dict[tuple[str, int], tuple[int | None, int]]) -> Table:
-    table = _table("Offsets taken", "topic", "partition", "from", "to")
+    table = tables.table("Offsets taken", "topic", "partition", "from", "to")
     for (topic, partition), (first, behind) in places.items():
         table.add_row(topic, str(partition), "not known" if first is None else str(first), str(behind - 1))
     return table
 
 
 def _attempts(tries: tuple[Try, ...]) -> Table:
-    table = _table("Attempts", "", "began", "ended", "outcome", "reason", "detail")
+    table = tables.table("Attempts", "", "began", "ended", "outcome", "reason", "detail")
     for number, attempt in enumerate(tries, start=1):
         table.add_row(
             str(number),

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bridge.cli import tables
 from bridge.cli.options import ConfigFile
 from bridge.clock import SECOND, SystemClock
 from bridge.config import Config, load
@@ -22,9 +23,6 @@ from bridge.planning.topic_demand import from_topics
 from bridge.planning.verdict import advice, verdict
 from bridge.service.outside import over_sftp
 from bridge.units import format_duration, format_size
-
-WIDTH = 1000
-"""Characters a line may have: no cell is cut or broken, and a narrow window wraps the line by itself."""
 
 MOST_EVENTS = 1_000_000_000
 """A second; more is a mistake."""
@@ -65,7 +63,7 @@ def plan(
         told = {"verdict": verdict(made), "advice": list(advice(made))}
         print(json.dumps({**told, **made.to_json()}))
     else:
-        _print(made)
+        tables.show(_page(made))
     if not made.fits:
         raise typer.Exit(DOES_NOT_FIT)
 
@@ -74,13 +72,6 @@ def _demands(config: Config, clock: SystemClock, rate: float | None, *, topics: 
     if topics:
         return from_topics(config, over_sftp(clock), rate)
     return from_history(config, clock) if rate is None else given(config, rate)
-
-
-def _print(made: Plan) -> None:
-    console = Console(width=WIDTH, highlight=False)
-    with console.capture() as capture:
-        console.print(*_page(made), sep="\n")
-    print(*(line.rstrip() for line in capture.get().splitlines()), sep="\n")
 
 
 def _page(made: Plan) -> Iterator[RenderableType]:
@@ -95,17 +86,8 @@ def _page(made: Plan) -> Iterator[RenderableType]:
     yield from (Text(f"- {line}") for line in made.basis)
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table without lines; a column whose name ends with a + holds numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        number = column.endswith("+")
-        table.add_column(column.rstrip("+"), justify="right" if number else "left", header_style="dim")
-    return table
-
-
 def _accounts(made: Plan) -> Table:
-    table = _table("Accounts", "account", "files an hour", "bytes a day", "accounts needed+", "")
+    table = tables.table("Accounts", "account", "files an hour", "bytes a day", "accounts needed+", "")
     for account in made.accounts:
         table.add_row(
             account.name,
@@ -136,7 +118,7 @@ def _state(account: AccountPlan) -> Text:
 
 
 def _audiences(made: Plan) -> Table:
-    table = _table(
+    table = tables.table(
         "Audiences",
         "account",
         "audience",

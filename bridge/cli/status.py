@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli import file_way
+from bridge.cli import file_way, tables
 from bridge.cli.options import ConfigFile
 from bridge.clock import MINUTE, SECOND, SystemClock
 from bridge.config import load
@@ -22,9 +22,6 @@ from bridge.units import format_duration, format_size
 
 NEWEST = 20
 """Files that are shown to people."""
-
-WIDTH = 1000
-"""Characters a line may have: no cell is cut or broken, and a narrow window wraps the line by itself."""
 
 SHORT, SPENT = 0.8, 1.0
 """Parts of a quota from which on it is yellow, and red."""
@@ -45,10 +42,7 @@ def status(
     if as_json:
         print(json.dumps(found.to_json()))
         return
-    console = Console(width=WIDTH, highlight=False)
-    with console.capture() as capture:
-        console.print(*(_page(found) if isinstance(found, Status) else file_way.page(found)), sep="\n")
-    print(*(line.rstrip() for line in capture.get().splitlines()), sep="\n")
+    tables.show(_page(found) if isinstance(found, Status) else file_way.page(found))
 
 
 def _page(found: Status) -> Iterator[RenderableType]:
@@ -71,17 +65,10 @@ def _page(found: Status) -> Iterator[RenderableType]:
         yield _histories(found)
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table without lines; a column whose name ends with a + holds numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        number = column.endswith("+")
-        table.add_column(column.rstrip("+"), justify="right" if number else "left", header_style="dim")
-    return table
-
-
 def _quotas(found: Status) -> Table:
-    table = _table("Quotas", "account", "files this hour", "resets in+", "bytes today", "resets in+", "")
+    table = tables.table(
+        "Quotas", "account", "files this hour", "resets in+", "bytes today", "resets in+", ""
+    )
     for account in found.accounts:
         used = account.usage
         table.add_row(
@@ -112,7 +99,9 @@ def _closed(account: AccountStatus, now: int) -> str:
 
 
 def _audiences(found: Status) -> Table:
-    table = _table("Audiences waiting", "account", "audience", "memberships+", "oldest+", "due+", "horizon")
+    table = tables.table(
+        "Audiences waiting", "account", "audience", "memberships+", "oldest+", "due+", "horizon"
+    )
     for status in found.audiences:
         table.add_row(
             status.audience.account,
@@ -130,7 +119,7 @@ def _due(status: AudienceStatus, now: int) -> str:
 
 
 def _unfinished(files: list[FileStatus]) -> Table:
-    table = _table("Files not uploaded yet", "name", "state", "built", "attempts+", "size+", "why")
+    table = tables.table("Files not uploaded yet", "name", "state", "built", "attempts+", "size+", "why")
     for status in files:
         file = status.file
         table.add_row(
@@ -147,7 +136,7 @@ def _unfinished(files: list[FileStatus]) -> Table:
 def _files(found: Status) -> Table:
     shown = found.files[:NEWEST]
     title = "Files" if len(shown) == len(found.files) else f"Files: the newest {len(shown)}"
-    table = _table(title, "name", "audience", "state", "uploaded", "memberships+", "size+")
+    table = tables.table(title, "name", "audience", "state", "uploaded", "memberships+", "size+")
     for status in shown:
         file = status.file
         table.add_row(
@@ -162,7 +151,7 @@ def _files(found: Status) -> Table:
 
 
 def _replays(found: Status) -> Table:
-    table = _table("Replays", "name", "state", "from", "to", "memberships left+", "files+")
+    table = tables.table("Replays", "name", "state", "from", "to", "memberships left+", "files+")
     for status in found.replays:
         table.add_row(
             status.name,
@@ -177,7 +166,7 @@ def _replays(found: Status) -> Table:
 
 def _histories(found: Status) -> Table:
     title = "History: events newer than the horizon are judged exactly"
-    table = _table(title, "account", "audience", "horizon", "kept since")
+    table = tables.table(title, "account", "audience", "horizon", "kept since")
     for status in found.histories:
         table.add_row(
             status.audience.account,

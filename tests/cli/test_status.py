@@ -245,6 +245,17 @@ def test_the_horizon_of_every_audience(path, config, filled, monkeypatch, capsys
     ]
 
 
+@pytest.mark.parametrize("options", [[], ["--file", "Agency_Partner_202611011200.log.gz"]])
+def test_what_a_server_said_is_shown_as_it_is(path, spool, monkeypatch, capsys, options):
+    """Brackets and colons are no marks of ours: nothing is left out, and nothing fails."""
+    monkeypatch.setattr("bridge.cli.status.SystemClock", StoppedClock)
+    said = "sftp [fe80::1]:22: the server refused to open: 'see [/red] :warning: [bold]'"
+    with Ledger.create(spool.directory / LEDGER, spool.id, NOON) as ledger:
+        attempt(ledger, a_file("Agency_Partner_202611011200.log.gz"), Outcome.SPENT, NOON, said)
+    assert cli.main(["status", "--config", str(path), *options]) == 0
+    assert said in capsys.readouterr().out
+
+
 def test_only_the_newest_files_are_shown_to_people(path, spool, monkeypatch, capsys):
     """Twenty of them; the JSON has all."""
     monkeypatch.setattr("bridge.cli.status.SystemClock", StoppedClock)
