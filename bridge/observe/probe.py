@@ -44,7 +44,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         connection.request("GET", parts.path or "/")
         answer = connection.getresponse()
         text = answer.read(LARGEST).decode(errors="replace")
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:  # the last: of a host or path that is none
         return _told(f"{url} does not answer ({error or type(error).__name__}); see http.listen", 1)
     finally:
         connection.close()

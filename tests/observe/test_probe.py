@@ -54,6 +54,13 @@ def test_who_does_not_answer_is_ill(capsys):
     )
 
 
+@pytest.mark.parametrize("url", ["http://a..b/", "http://127.0.0.1:1/\u00e4"])
+def test_who_cannot_be_asked_is_ill(url, capsys):
+    """A host, or a path, that is none: a line, and no traceback."""
+    assert probe.main([url], {}) == 1
+    assert capsys.readouterr().out.startswith(f"{url} does not answer (")
+
+
 def test_who_answers_something_else_is_ill(capsys):
     """A port that another program took is not taken for a bridge."""
     with socket.create_server(("127.0.0.1", 0)) as other:
