@@ -219,3 +219,16 @@ def test_a_fault_of_ours_is_no_blank_page(lively, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert "page_failed" in out + err
     assert "5f1a6f43" not in said + out + err
+
+
+def test_where_no_thread_can_be_had_the_next_one_looks(empty, monkeypatch):
+    """A request fails; it does not keep all later ones from what there is to see."""
+
+    def none(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none)
+        with pytest.raises(RuntimeError):
+            empty.front()
+    assert "no spool yet" in words(empty.front)

@@ -101,8 +101,9 @@ class FrontPage:
         """What is known is fresh, or a look at it has had its time."""
         with self._changing:
             if self._looking is None and self._clock.elapsed() >= self._fresh_until:
-                self._looking = threading.Event()
-                threading.Thread(target=self._look, args=(self._looking,), name="page", daemon=True).start()
+                done = threading.Event()
+                threading.Thread(target=self._look, args=(done,), name="page", daemon=True).start()
+                self._looking = done  # only now: where no thread can be had, the next one tries again
             looking = self._looking
         if looking is not None:
             looking.wait(PATIENCE)
