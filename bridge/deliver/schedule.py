@@ -161,6 +161,12 @@ def due_at(waiting: Waiting, roll: RollSettings) -> int:
     return waiting.oldest_read_at + roll.max_age
 
 
+def ready_at(now: int, file: Unfinished) -> int:
+    """When a file's next attempt is allowed: after its pause, in an hour that has attempts left for it."""
+    hour_end = now - now % HOUR + HOUR
+    return max(file.next_try_at, hour_end if file.attempts_this_hour >= ATTEMPTS else 0)
+
+
 def retry_at(failures: Sequence[int], jitter: float) -> int:
     """When a file whose attempts failed at these ascending times, at least one, may be tried again.
 
@@ -244,10 +250,9 @@ def _attempt(
 
 def _again(now: int, file: Unfinished, room: Room | Closed) -> Retry | Wait:
     """Upload a built file, if it may be tried and fits."""
-    hour_end = now - now % HOUR + HOUR
-    ready_at = max(file.next_try_at, hour_end if file.attempts_this_hour >= ATTEMPTS else 0)
-    if now < ready_at:
-        return Wait(until=ready_at, reason=Reason.PAUSE)
+    ready = ready_at(now, file)
+    if now < ready:
+        return Wait(until=ready, reason=Reason.PAUSE)
     if isinstance(room, Closed):
         return Wait(until=room.until, reason=Reason.QUOTA)
     if file.bytes > (room.removals_bytes if file.removals_only else room.bytes):

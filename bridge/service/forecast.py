@@ -19,7 +19,6 @@ from bridge.config import Config, QuotaSettings, RollSettings
 from bridge.deliver import quota
 from bridge.deliver.quota import Attempt, Closed, Room, general_bytes, of_day, room
 from bridge.deliver.schedule import (
-    ATTEMPTS,
     Deliver,
     Retry,
     Rooms,
@@ -29,6 +28,7 @@ from bridge.deliver.schedule import (
     decide,
     due_at,
     live_waits,
+    ready_at,
 )
 from bridge.service.status import AccountStatus, Status
 
@@ -255,12 +255,7 @@ class _Queue:
 
         The guard only lengthens another wait.
         """
-        hour_end = self.now - self.now % HOUR + HOUR
-        paused = {
-            file.audience
-            for file in self.unfinished.values()
-            if max(file.next_try_at, hour_end if file.attempts_this_hour >= ATTEMPTS else 0) > self.now
-        }
+        paused = {file.audience for file in self.unfinished.values() if ready_at(self.now, file) > self.now}
         closed = _HOLDS[live.reason] if isinstance(live, Closed) else Hold.BYTES
         for (audience, replay), one in self.waiting.items():
             if replay or not (audience in paused or due_at(one, self.roll) < until):
