@@ -88,9 +88,7 @@ def insert_file(connection: sqlite3.Connection, file: FileRecord) -> None:
 
 def find_file(connection: sqlite3.Connection, name: str) -> FileRecord | None:
     """The file of this name."""
-    row = connection.execute(
-        "SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience) WHERE name = ?", (name,)
-    ).fetchone()
+    row = _file_row(connection, name)
     return None if row is None else ledger_rows.file_record(row)
 
 
@@ -156,10 +154,15 @@ def unfinished_files(connection: sqlite3.Connection, account: str) -> tuple[Trie
 
 def tried_file(connection: sqlite3.Connection, name: str) -> TriedFile | None:
     """The file of this name, and its attempts."""
-    row = connection.execute(
+    row = _file_row(connection, name)
+    return None if row is None else _tried(connection, row)
+
+
+def _file_row(connection: sqlite3.Connection, name: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(
         "SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience) WHERE name = ?", (name,)
     ).fetchone()
-    return None if row is None else _tried(connection, row)
+    return row
 
 
 def _tried(connection: sqlite3.Connection, row: sqlite3.Row) -> TriedFile:
