@@ -1,6 +1,7 @@
-"""Durations and sizes as people write them (contract.md, head): `15m` is 900,000 ms, `5GB` is 5e9 bytes."""
+"""Durations, sizes and instants as people write them (contract.md): `15m` is 900,000 ms, `5GB` 5e9 bytes."""
 
 import re
+from datetime import UTC, datetime
 
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
 
@@ -70,3 +71,13 @@ def format_size(size: int) -> str:
             break
         amount, unit = amount / _ROUND, larger
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def iso(instant: int) -> str:
+    """An instant (epoch ms), to the second: `2026-11-01T00:00:00Z`."""
+    return datetime.fromtimestamp(instant // SECOND, UTC).isoformat().replace("+00:00", "Z")
+
+
+def iso_or_none(instant: int | None) -> str | None:
+    """The same, where there may be none."""
+    return None if instant is None else iso(instant)

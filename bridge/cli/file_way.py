@@ -10,8 +10,7 @@ from bridge.cli import tables
 from bridge.clock import SECOND
 from bridge.deliver.records import Try
 from bridge.service.file_way import FileWay, RunState, RunWay, spans
-from bridge.service.status import iso
-from bridge.units import format_size
+from bridge.units import format_size, iso
 
 STATES = {
     RunState.LIVE: "as it was",

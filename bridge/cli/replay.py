@@ -16,11 +16,12 @@ from bridge.clock import SystemClock
 from bridge.config import Config, load
 from bridge.errors import UsageError
 from bridge.replay.reading import Tally
-from bridge.replay.request import Bounds, Request, checked_name, default_name, is_relative, iso, parse_places
+from bridge.replay.request import Bounds, Request, checked_name, default_name, is_relative, parse_places
 from bridge.service.outside import over_sftp
 from bridge.service.rehearsal import Forecast, rehearse
 from bridge.service.replaying import Replaying, cancel, replaying
 from bridge.spool.replays import DRY_RUN
+from bridge.units import iso
 
 From = Annotated[
     str | None, typer.Option("--from", metavar="T", help="First event time, inclusive; -30d: ago.")

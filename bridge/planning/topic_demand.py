@@ -26,8 +26,7 @@ from bridge.service.flow import Flow
 from bridge.service.newest import Newest, Reader
 from bridge.service.nowhere import Nowhere
 from bridge.service.outside import Outside
-from bridge.service.status import iso
-from bridge.units import format_duration
+from bridge.units import format_duration, iso
 
 EVENTS = 50_000
 """Of each stream so many are looked at, the newest."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.replay.letters import LettersDamaged, letter_files, read_letters
-from bridge.replay.request import iso
+from bridge.units import iso
 
 
 @dataclass(kw_only=True, slots=True)

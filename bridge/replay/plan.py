@@ -25,7 +25,8 @@ from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, TopicIds, edges
 from bridge.ingest.faults import MISSING, error_of, told
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
-from bridge.replay.request import Request, chosen, complete, iso
+from bridge.replay.request import Request, chosen, complete
+from bridge.units import iso
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -10,7 +10,6 @@ from typing import Self
 import polars as pl
 
 from bridge.audience.rows import historical
-from bridge.clock import SECOND
 from bridge.config import Config, Stream
 from bridge.errors import UsageError
 from bridge.ingest.partition import Partition
@@ -159,11 +158,6 @@ def parse_places(texts: tuple[str, ...]) -> dict[Partition, int]:
             )
         found[at] = int(place["offset"])
     return found
-
-
-def iso(instant: int) -> str:
-    """An instant (epoch ms) as people write it, to the second: `2026-11-01T00:00:00Z`."""
-    return datetime.fromtimestamp(instant // SECOND, UTC).isoformat().replace("+00:00", "Z")
 
 
 def is_relative(text: str | None) -> bool:

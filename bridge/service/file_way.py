@@ -18,11 +18,12 @@ from bridge.errors import BridgeError
 from bridge.ingest.topics import Topics
 from bridge.service.next_step import next_step
 from bridge.service.opening import LEDGER
-from bridge.service.status import FileStatus, file_json, iso
+from bridge.service.status import FileStatus, file_json
 from bridge.service.unknown_file import unknown_file
 from bridge.spool.footer import Position
 from bridge.spool.run import Run
 from bridge.spool.spool import IDENTITY, Spool
+from bridge.units import iso, iso_or_none
 
 
 class RunState(StrEnum):
@@ -85,7 +86,7 @@ class FileWay:
         file = FileStatus(file=self.file, attempts=len(self.tried.tries))
         return {
             "at": iso(self.at),
-            "file": {**file_json(file), "reserved_at": _iso_or_null(self.file.reserved_at)},
+            "file": {**file_json(file), "reserved_at": iso_or_none(self.file.reserved_at)},
             "header": self.header,
             "run": self.file.progress.run,
             "runs": None if self.runs is None else [_run_json(run) for run in self.runs],
@@ -108,7 +109,7 @@ def follow(config: Config, clock: Clock, name: str) -> FileWay:
             f"--file {name}: no bridge has delivered from {directory} yet: see that spool.directory is right"
         )
     with Ledger.read_only(path) as ledger:
-        tried = ledger.tried(name)
+        tried = ledger.tried(name) if name.isascii() else None  # SQLite takes no broken text
         if tried is None:
             raise unknown_file(name, ledger, directory / "files", now)
         to_do = next_step(tried, config, ledger, now)
@@ -184,8 +185,8 @@ def _run_json(run: RunWay) -> dict[str, object]:
         "run": run.made_of.number,
         "state": str(run.state),
         "now": None if run.now is None else {"low": run.now.low, "run": run.now.number},
-        "oldest_sealed_at": _iso_or_null(run.oldest_sealed_at),
-        "sealed_at": _iso_or_null(run.sealed_at),
+        "oldest_sealed_at": iso_or_none(run.oldest_sealed_at),
+        "sealed_at": iso_or_none(run.sealed_at),
         "offsets": [
             {
                 "topic": position.topic,
@@ -202,13 +203,9 @@ def _attempt_json(number: int, attempt: Try) -> dict[str, object]:
     return {
         "attempt": number,
         "started_at": iso(attempt.started_at),
-        "ended_at": _iso_or_null(attempt.ended_at),
+        "ended_at": iso_or_none(attempt.ended_at),
         "outcome": None if attempt.outcome is None else str(attempt.outcome),
         "reason": attempt.reason or None,
         "detail": attempt.detail,
         "skew_ms": attempt.skew,
     }
-
-
-def _iso_or_null(instant: int | None) -> str | None:
-    return None if instant is None else iso(instant)

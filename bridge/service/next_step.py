@@ -8,7 +8,7 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import counted_since, usage
 from bridge.deliver.records import TriedFile
 from bridge.deliver.remote import Reason
-from bridge.service.status import iso
+from bridge.units import iso
 
 BY_STATE: Mapping[FileState, str] = {
     FileState.UPLOADED: "",

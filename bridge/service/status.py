@@ -7,7 +7,6 @@ asked beside a running bridge. Instants are epoch milliseconds in the records, I
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.audience.audience import Audience
@@ -31,6 +30,7 @@ from bridge.service.replay_delivery import Delivery, held
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
+from bridge.units import iso, iso_or_none
 
 MOST_FILES = 1000
 """The newest ones are told; unfinished ones however old they are."""
@@ -152,11 +152,6 @@ class Status:
             "replays": [_replay_json(replay) for replay in self.replays],
             "files": [file_json(file) for file in self.files],
         }
-
-
-def iso(instant: int) -> str:
-    """An instant as `2026-11-01T00:00:00Z`."""
-    return datetime.fromtimestamp(instant // SECOND, UTC).isoformat().replace("+00:00", "Z")
 
 
 def gather(config: Config, clock: Clock, opened: Spool | None = None) -> Status:
@@ -321,7 +316,7 @@ def _account_json(account: AccountStatus) -> dict[str, object]:
                 "resets_at": iso(used.bytes_reset_at),
             },
         },
-        "closed_until": _iso_or_null(account.closed_until),
+        "closed_until": iso_or_none(account.closed_until),
         "skew_ms": account.skew,
     }
 
@@ -332,17 +327,17 @@ def _audience_json(status: AudienceStatus, now: int) -> dict[str, object]:
         "pending_memberships": status.memberships,
         "oldest_pending_seconds": max(0, now - status.oldest_read_at) // SECOND,
         "due_at": iso(status.due_at),
-        "horizon": _iso_or_null(status.horizon),
+        "horizon": iso_or_none(status.horizon),
         "delivered_run": status.delivered_run,
-        "last_uploaded_at": _iso_or_null(status.served_at),
+        "last_uploaded_at": iso_or_none(status.served_at),
     }
 
 
 def _history_json(status: HistoryStatus) -> dict[str, object]:
     return {
         **_fields(status.audience),
-        "horizon": _iso_or_null(status.horizon),
-        "history_from": _iso_or_null(status.history_from),
+        "horizon": iso_or_none(status.horizon),
+        "history_from": iso_or_none(status.history_from),
     }
 
 
@@ -351,8 +346,8 @@ def _replay_json(status: ReplayStatus) -> dict[str, object]:
         "name": status.name,
         "state": status.state,
         "created_at": iso(status.created_at),
-        "from": _iso_or_null(status.since),
-        "to": _iso_or_null(status.until),
+        "from": iso_or_none(status.since),
+        "to": iso_or_none(status.until),
         "pending_memberships": status.memberships,
         "files": status.files,
     }
@@ -369,7 +364,7 @@ def file_json(status: FileStatus) -> dict[str, object]:
         "lines": file.lines,
         "memberships": file.memberships,
         "sha256": file.sha256,
-        "uploaded_at": _iso_or_null(file.uploaded_at),
+        "uploaded_at": iso_or_none(file.uploaded_at),
         "created_at": iso(file.created_at),
         "attempts": status.attempts,
         "replay": file.replay or None,
@@ -382,7 +377,3 @@ def _fields(audience: Audience) -> dict[str, object]:
     """The audience's fields under the contract's names; what is empty is null."""
     fields: dict[str, object] = asdict(audience)
     return {name: None if value == "" else value for name, value in fields.items()}
-
-
-def _iso_or_null(instant: int | None) -> str | None:
-    return None if instant is None else iso(instant)

@@ -17,8 +17,9 @@ from bridge.ingest.positions import Identity
 from bridge.replay.material import TopicMaterial
 from bridge.replay.plan import Plan, Planner
 from bridge.replay.reading import Reading, Tally
-from bridge.replay.request import Bounds, Request, iso
+from bridge.replay.request import Bounds, Request
 from bridge.spool.spool import Spool
+from bridge.units import iso
 from tests.parts import events as made
 from tests.parts.spools import seal
 

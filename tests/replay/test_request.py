@@ -20,9 +20,9 @@ from bridge.replay.request import (
     complete,
     default_name,
     is_relative,
-    iso,
     parse_places,
 )
+from bridge.units import iso
 from tests.parts.audiences import DISPLAY, HASHED, frame
 
 T0 = 1_793_491_200_000

@@ -19,8 +19,8 @@ from bridge.errors import BridgeError, UsageError
 from bridge.observe.log import configure
 from bridge.service.file_way import follow
 from bridge.service.next_step import BY_REASON, BY_STATE
-from bridge.service.status import iso
 from bridge.spool.replays import ReplayState
+from bridge.units import iso
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import START, Fault, Killed, Site, Write
 from tests.parts.spools import position, seal
@@ -362,6 +362,8 @@ def test_a_file_that_is_not_known(delivered_one, monkeypatch, capsys):
         followed, f"files/{name}", capsys
     )
     assert "s2s-bridge status lists" in told_of(followed, "x", capsys)
+    with pytest.raises(UsageError, match="reads Agency_Partner"):
+        followed.way("\udcff.log.gz")  # from a byte that is no UTF-8
     followed.site.clock.move(40 * DAY)
     followed.site.ledger.forget(followed.site.clock.now() - DAY)
     assert "forgotten 30 days after" in told_of(followed, name, capsys)

@@ -25,8 +25,8 @@ from bridge.service.page.records import (
 )
 from bridge.service.page.remarks import remarks
 from bridge.service.page.words import Moment, count, duration, moment, plural
-from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus, iso
-from bridge.units import format_size
+from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus
+from bridge.units import format_size, iso
 
 MOST = 50
 """Rows of a table; `s2s-bridge status` tells all."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
+from bridge.units import iso
 
 _UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
@@ -27,7 +28,7 @@ def moment(instant: int, now: int) -> Moment:
     at = datetime.fromtimestamp(instant // SECOND, UTC)
     full = at.strftime("%Y-%m-%d %H:%M")
     return Moment(
-        iso=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        iso=iso(instant),
         text=full if abs(instant - now) >= DAY else at.strftime("%H:%M"),
         full=full,
         relative=relative(instant, now),
