@@ -96,7 +96,10 @@ class Database:
                 f"{self.path}: a newer s2s-bridge wrote this ledger; run that version or a later one"
             )
         if version < VERSION and self._read_only:
-            raise LedgerFailed(f"{self.path}: an older s2s-bridge wrote this ledger; start the bridge once")
+            raise LedgerFailed(
+                f"{self.path}: an older s2s-bridge wrote this ledger: ask with that one, or start this one's "
+                f"bridge once"
+            )
         self.migrate()
 
     def _examined(self) -> tuple[int, str | None]:
