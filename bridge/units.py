@@ -1,4 +1,4 @@
-"""Durations, sizes and instants as people write them (contract.md): `15m` is 900,000 ms, `5GB` 5e9 bytes."""
+"""Durations, sizes, instants and counts as people write them (contract.md, head): `15m`, `5GB`, `2 files`."""
 
 import re
 from datetime import UTC, datetime
@@ -81,3 +81,8 @@ def iso(instant: int) -> str:
 def iso_or_none(instant: int | None) -> str | None:
     """The same, where there may be none."""
     return None if instant is None else iso(instant)
+
+
+def plural(number: int, one: str) -> str:
+    """So many of a thing: `1 file`, `2,000 files`."""
+    return f"{number:,} {one if number == 1 else one + 's'}"

@@ -23,7 +23,7 @@ from bridge.replay.letter_survey import LetterGroup, Survey, survey
 from bridge.replay.letters import LettersDamaged
 from bridge.service.outside import over_sftp
 from bridge.service.redriving import RedriveTally, Redriving, letters_directory, redriving
-from bridge.units import format_size
+from bridge.units import format_size, plural
 
 app = typer.Typer(
     help="Look at dead letters, and bring them back in.",
@@ -84,7 +84,7 @@ def _known(reason: str | None) -> str | None:
 def _redrive(work: Redriving, stop: Event) -> None:
     for left in filter(None, (*work.undelivered, work.replay)):
         print(f"{left.record.name}: goes on")
-    print(f"{_counted(work.found.letters, 'dead letter')} in {_counted(len(work.found.files), 'file')}")
+    print(f"{plural(work.found.letters, 'dead letter')} in {plural(len(work.found.files), 'file')}")
     replay = None if work.replay is None else work.replay.id
     with reading(work.tally, replay, shown=sys.stderr.isatty()):
         finished = work.take(stop)
@@ -103,7 +103,7 @@ def _tell_taken(tally: RedriveTally) -> None:
     for reason, count in tally.refused.most_common():
         print(f"stays: {count:,} {reason}; the first: {tally.first_refused[reason]}")
     passed = tally.passed.total()
-    print(f"taken: {passed:,} of {_counted(tally.events, 'event')}, {tally.memberships:,} memberships")
+    print(f"taken: {passed:,} of {plural(tally.events, 'event')}, {tally.memberships:,} memberships")
 
 
 def _tell(damaged: Sequence[LettersDamaged]) -> None:
@@ -119,8 +119,7 @@ def _print_table(found: Survey) -> None:
         table.add_row(group.reason, group.stream, f"{group.count:,}", *_times(group), group.detail)
     tables.show([table])
     print(
-        f"{_counted(found.letters, 'dead letter')} in {_counted(found.files, 'file')}, "
-        f"{format_size(found.bytes)}"
+        f"{plural(found.letters, 'dead letter')} in {plural(found.files, 'file')}, {format_size(found.bytes)}"
     )
 
 
@@ -130,7 +129,3 @@ def _times(group: LetterGroup) -> tuple[str, str]:
         for instant in (group.first_read_at, group.last_read_at)
     )
     return first, last
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"

@@ -20,7 +20,7 @@ from bridge.observe.log import configure
 from bridge.replay.reading import Tally
 from bridge.service.rehearsal import Share
 from bridge.service.replay_delivery import Delivery
-from bridge.units import format_size
+from bridge.units import format_size, plural
 
 log = structlog.get_logger()
 
@@ -102,9 +102,7 @@ def total(parts: Sequence[FileRecord | Share]) -> str:
     """What several files, or shares of a forecast, are together."""
     memberships, size = sum(one.memberships for one in parts), sum(one.bytes for one in parts)
     files = sum(one.files if isinstance(one, Share) else 1 for one in parts)
-    return (
-        f"{memberships:,} memberships in {files:,} {'file' if files == 1 else 'files'}, {format_size(size)}"
-    )
+    return f"{memberships:,} memberships in {plural(files, 'file')}, {format_size(size)}"
 
 
 def _line(file: FileRecord) -> str:
@@ -157,7 +155,7 @@ def _delivery_line(state: Shown) -> Text:
     left = len(state.delivery.waiting)
     return Text(
         f"delivering: {len(state.delivery.uploaded):,} files sent; at most {_waiting(state.delivery):,} "
-        f"memberships of {left:,} {'audience' if left == 1 else 'audiences'} wait for their turn"
+        f"memberships of {plural(left, 'audience')} wait for their turn"
     )
 
 

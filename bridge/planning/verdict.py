@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bridge.planning.plan import AccountPlan, Plan
-from bridge.units import format_duration, format_size
+from bridge.units import format_duration, format_size, plural
 
 SEPARATE = 10_000_000_000
 """From so many bytes a day in all on the platform wants separate integrations."""
@@ -56,5 +56,5 @@ def _more(account: AccountPlan) -> str:
             f"account {account.name}: as roll is, further accounts do not help: an audience goes to one, and "
             f"{largest.audience.label} alone is too much for it"
         )
-    more = f"{account.accounts - 1} further account{'s' if account.accounts > 2 else ''}"  # noqa: PLR2004
+    more = plural(account.accounts - 1, "further account")
     return f"account {account.name}: as roll is, {more} with its quotas would do"

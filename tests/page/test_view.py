@@ -211,6 +211,15 @@ def test_each_trouble_is_one_sentence(scene, seen, trouble):
     assert not said.endswith("..")
 
 
+def test_old_figures_are_told_as_of_now(scene, seen):
+    """Where nothing could be read for long, the page does not tell of the same instant in two ways."""
+    ends = of_outlook(quiet(seen), exhausted_at=NOW + HOUR)
+    later = view(ends, scene.config, NOW + 2 * HOUR)
+    (text,) = [remark.text for remark in later.remarks if remark.where]
+    assert later.accounts[0].outlook == "The day's bytes are used."
+    assert "the day's bytes are used; it goes on after the reset in 7 h 42 min" in text
+
+
 def test_what_the_page_points_at_is_there(scene, seen):
     """Each link of a remark leads to a part of the page that is shown."""
     for change, *_ in TROUBLES.values():

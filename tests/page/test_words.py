@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
-from bridge.service.page.words import count, duration, moment, plural, relative
+from bridge.service.page.words import count, duration, moment, relative
+from bridge.units import plural
 
 NOW = 1_793_534_400_000
 """2026-11-01T12:00:00Z."""

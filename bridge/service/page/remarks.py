@@ -6,8 +6,9 @@ from bridge.clock import DAY, MINUTE, SECOND
 from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.service.page.records import Remark, Seen, Tone
-from bridge.service.page.words import duration, moment, plural
+from bridge.service.page.words import duration, moment
 from bridge.service.status import AccountStatus, FileStatus
+from bridge.units import plural
 
 OLD = MINUTE
 """Figures older than this are said to be: a look that takes long is followed by a rest (`front`)."""
@@ -25,7 +26,7 @@ def remarks(seen: Seen, config: Config, now: int) -> tuple[Remark, ...]:
     """The sentences, the worst first."""
     found = [
         *_process(seen, now),
-        *_accounts(seen),
+        *_accounts(seen, now),
         *_files(seen),
         *_waiting(seen),
         *_spool(seen, config.spool.max_bytes),
@@ -53,17 +54,17 @@ def _process(seen: Seen, now: int) -> Iterator[Remark]:
             yield Remark(tone=Tone.LOOK, text=f"Not ready: {fault}.")
 
 
-def _accounts(seen: Seen) -> Iterator[Remark]:
+def _accounts(seen: Seen, now: int) -> Iterator[Remark]:
     for account in seen.status.accounts:
         where = f"account-{account.name}"
         if account.closed_until is not None:
-            until = moment(account.closed_until, seen.status.at)
+            until = moment(account.closed_until, now)
             text = (
                 f"Account {account.name}: no upload until {until.text} UTC ({until.relative}), as the server "
                 f"refused for quota, or the ledger was lost."
             )
             yield Remark(tone=Tone.LOOK, text=text, where=where, link="See its quotas")
-        elif (spent := _bytes_end(account, seen)) is not None:
+        elif (spent := _bytes_end(account, seen, now)) is not None:
             yield Remark(tone=Tone.LOOK, text=spent, where=where, link="See its quotas")
         if abs(account.skew) > SKEWED:
             text = (
@@ -73,17 +74,17 @@ def _accounts(seen: Seen) -> Iterator[Remark]:
             yield Remark(tone=Tone.LOOK, text=text, where=where, link="See its quotas")
 
 
-def _bytes_end(account: AccountStatus, seen: Seen) -> str | None:
+def _bytes_end(account: AccountStatus, seen: Seen, now: int) -> str | None:
     """The day's bytes are used up, or will be; None: neither."""
     outlook = seen.outlooks.get(account.name)
     if outlook is None or outlook.exhausted_at is None:
         return None
-    resets = moment(outlook.resets_at, seen.status.at)
-    if outlook.exhausted_at <= seen.status.at:
+    resets = moment(outlook.resets_at, now)
+    if outlook.exhausted_at <= now:
         return (
             f"Account {account.name}: the day's bytes are used; it goes on after the reset {resets.relative}."
         )
-    at = moment(outlook.exhausted_at, seen.status.at)
+    at = moment(outlook.exhausted_at, now)
     before = duration(outlook.resets_at - outlook.exhausted_at)
     return (
         f"Account {account.name}: at today's rate the day's bytes are used up about {at.text} UTC "

@@ -24,9 +24,9 @@ from bridge.service.page.records import (
     WaitingView,
 )
 from bridge.service.page.remarks import remarks
-from bridge.service.page.words import Moment, count, duration, moment, plural
+from bridge.service.page.words import Moment, count, duration, moment
 from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus
-from bridge.units import format_size, iso
+from bridge.units import format_size, iso, plural
 
 MOST = 50
 """Rows of a table; `s2s-bridge status` tells all."""

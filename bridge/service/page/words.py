@@ -60,8 +60,3 @@ def duration(length: int, units: int = 2) -> str:
 def count(number: float) -> str:
     """`1,204`, and where a point is worth it `0.4`."""
     return f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"  # noqa: PLR2004  # two digits are enough
-
-
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
