@@ -76,7 +76,7 @@ class Housekeeping:
         self._beat = beat
         self._merging = True
         self._forgotten_at = 0
-        self._told_at = 0
+        self._told_at = clock.elapsed() - TELLING
         self._collected_at = clock.elapsed()
         self._pressing = Lock()
         self._newest = 0
@@ -146,9 +146,9 @@ class Housekeeping:
 
     def _tell(self) -> None:
         """What nobody needs to know at each look."""
-        now = self._clock.now()
-        if now - self._told_at >= TELLING:
-            self._told_at = now
+        elapsed = self._clock.elapsed()
+        if elapsed - self._told_at >= TELLING:
+            self._told_at = elapsed
             none = dict.fromkeys(product([account.name for account in self._config.accounts], FileState), 0)
             self._observer.files(none | self._ledger.counts())
             with suppress(OSError):  # the spool's own steps tell what is wrong with it

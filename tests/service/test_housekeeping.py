@@ -151,6 +151,18 @@ def test_it_tells_who_waits_and_what_there_is(tmp_path, size):
     assert told == {(DISPLAY.account, "failed"): 1, (DISPLAY.account, "built"): 1}
 
 
+@pytest.mark.failure(54)
+def test_it_tells_on_though_the_clock_is_set_back(tmp_path):
+    """Free room is what an alert looks at: it must not stand still until the clock is where it was."""
+    house = House(tmp_path, 10**9)
+    house.housekeeping.step()
+    house.clock.set_by(-HOUR)
+    house.clock.move(TELLING)
+    house.notes.free_bytes = None
+    house.housekeeping.step()
+    assert house.notes.free_bytes is not None
+
+
 def built(name):
     """A file as the ledger has it."""
     progress = Progress(start="", stop=None, run=1, newest_event_time=5, removals_only=False)
