@@ -99,7 +99,7 @@ def deliver(path: Path, spool: Spool, whose: list[Audience], now: int) -> None:
                 )
                 statements.insert_file(connection, file)
                 attempt = statements.insert_attempt(connection, file, at)
-                statements.close_attempt(connection, attempt, at, Outcome.UPLOADED)
+                statements.close_attempt(connection, attempt, at, Outcome.UPLOADED, reason="", detail="")
                 built = statements.known_file(connection, file.name)
                 statements.write_uploaded(connection, built, at, "")
 
