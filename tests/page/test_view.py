@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
-from bridge.deliver.file_state import FileState
+from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.ingest.events import Reason
 from bridge.service.forecast import Hold, Slot
 from bridge.service.page.reasons import MEANINGS
 from bridge.service.page.records import Tone
+from bridge.service.page.rendering import rendered
 from bridge.service.page.view import MOST, NEWEST, view
 from tests.page.lively import FAILURE, NOW
 
@@ -239,6 +240,17 @@ def test_many_audiences_are_summed_up(scene, seen):
         f"{len(left)} audiences, {sum(one.memberships for one in left):,} memberships more"
         in page.more_waiting
     )
+
+
+def test_many_files_that_are_not_uploaded_are_counted(scene, seen):
+    """In a long outage each audience may have one: those that are not shown are not kept quiet about."""
+    first = next(one for one in seen.status.files if one.file.state in UNFINISHED)
+    files = tuple(replace(first, file=replace(first.file, name=f"{n}.log.gz")) for n in range(MOST + 2))
+    page = view(replace(seen, status=replace(seen.status, files=files)), scene.config, NOW)
+    assert len(page.unfinished) == MOST
+    assert page.more_unfinished == "and 2 files more: s2s-bridge status tells all"
+    assert page.more_unfinished in rendered(page).decode()
+    assert view(seen, scene.config, NOW).more_unfinished == ""
 
 
 def test_an_audience_of_an_account_that_is_gone_is_shown(scene, seen):

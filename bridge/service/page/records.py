@@ -260,6 +260,8 @@ class View:
     """How many more there are; empty: none."""
     unfinished: tuple[FileView, ...]
     """The newest first."""
+    more_unfinished: str
+    """How many more there are; empty: none."""
     delivered: tuple[FileView, ...]
     """The newest first, those that are not uploaded yet left out."""
     replays: tuple[ReplayView, ...]

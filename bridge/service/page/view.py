@@ -76,8 +76,9 @@ def view(seen: Seen, config: Config, now: int) -> View:
         remarks=told,
         accounts=tuple(_account(account, seen, now) for account in status.accounts),
         waiting=tuple(_waiting(one, seen.slots.get(one.audience), now) for one in status.audiences[:MOST]),
-        more_waiting=_more(status.audiences[MOST:]),
+        more_waiting=_more(_sum(status.audiences[MOST:])) if status.audiences[MOST:] else "",
         unfinished=tuple(_file(one, now) for one in unfinished[:MOST]),
+        more_unfinished=_more(plural(len(unfinished) - MOST, "file")) if unfinished[MOST:] else "",
         delivered=tuple(_file(one, now) for one in finished[:NEWEST]),
         replays=tuple(_replay(one, now) for one in reversed(status.replays[-NEWEST:])),
         streams=tuple(_stream(flow) for flow in seen.flows),
@@ -163,8 +164,8 @@ def _why(slot: Slot | None, now: int) -> str:
     return "its turn" if slot.at is not None and slot.at <= now else HOLDS[slot.hold]
 
 
-def _more(left: Sequence[AudienceStatus]) -> str:
-    return f"and {_sum(left)} more: `s2s-bridge status` tells all" if left else ""
+def _more(left: str) -> str:
+    return f"and {left} more: s2s-bridge status tells all"
 
 
 def _sum(waiting: Sequence[AudienceStatus]) -> str:
