@@ -7,7 +7,7 @@ from bridge.clock import MINUTE, SECOND
 from bridge.config import Stream
 from bridge.ingest.topics import Topics
 from bridge.observe.metrics import Sample
-from bridge.service.page.records import Flow
+from bridge.service.page.records import StreamCounts
 
 LATELY = 5 * MINUTE
 """A rate is that of the last so many ms, if somebody looked then; never of more than twice as many."""
@@ -23,7 +23,7 @@ class Flows:
         self._topics = Topics(streams)
         self._looks: deque[tuple[int, Mapping[str, float]]] = deque()
 
-    def look(self, samples: Iterable[Sample], elapsed: int) -> tuple[Flow, ...]:
+    def look(self, samples: Iterable[Sample], elapsed: int) -> tuple[StreamCounts, ...]:
         """The streams as these samples have them.
 
         Args:
@@ -39,7 +39,7 @@ class Flows:
                 refused[stream][sample.labels["reason"]] = int(sample.value)
         rates = self._rates(sums["events_consumed_total"], elapsed)
         return tuple(
-            Flow(
+            StreamCounts(
                 stream=stream.name,
                 events=int(sums["events_consumed_total"][stream.name]),
                 rate=rates.get(stream.name),

@@ -25,7 +25,7 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Flow:
+class StreamCounts:
     """A stream since the process began."""
 
     stream: str
@@ -54,7 +54,7 @@ class Seen:
     """Of the audiences that wait."""
     outlooks: Mapping[str, Outlook]
     """The day of each account."""
-    flows: tuple[Flow, ...]
+    flows: tuple[StreamCounts, ...]
     """In the order of the configuration."""
     faults: tuple[str, ...]
     """What `/healthz` complains of."""

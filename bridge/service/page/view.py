@@ -13,11 +13,11 @@ from bridge.service.page.records import (
     AccountView,
     Bar,
     FileView,
-    Flow,
     LettersView,
     Remark,
     ReplayView,
     Seen,
+    StreamCounts,
     StreamView,
     Tone,
     View,
@@ -203,7 +203,7 @@ def _replay(one: ReplayStatus, now: int) -> ReplayView:
     )
 
 
-def _stream(flow: Flow) -> StreamView:
+def _stream(flow: StreamCounts) -> StreamView:
     return StreamView(
         name=flow.stream,
         events=flow.events,
@@ -215,7 +215,7 @@ def _stream(flow: Flow) -> StreamView:
     )
 
 
-def _letters(flows: Sequence[Flow]) -> Iterator[LettersView]:
+def _letters(flows: Sequence[StreamCounts]) -> Iterator[LettersView]:
     by_reason: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for flow in flows:
         for reason, events in flow.refused.items():
