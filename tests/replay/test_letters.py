@@ -155,7 +155,9 @@ def test_a_file_that_was_cut_is_told_at_every_byte(folder):
 
 
 @pytest.mark.parametrize(
-    "other", [b"no gzip at all", b"\x1f\x8b\x08 nor this", gzip.compress(b"")[:-1] + b"x"]
+    "other",
+    [b"no gzip at all", b"\x1f\x8b\x08 nor this", gzip.compress(b"")[:-1] + b"x"],
+    ids=["text", "no gzip header", "a wrong size"],
 )
 def test_a_file_that_is_no_gzip_is_told(folder, other):
     """Other bytes, and a checksum that does not hold."""
