@@ -59,7 +59,7 @@ def _expected(demand: Demand, window: int, length: float) -> float:
 def _collecting(demand: Demand, quota: QuotaSettings, due: float, apart: float, turn: float = 0) -> Cycle:
     length = max(turn, apart + demand.pause())
     size = demand.file_bytes(length)
-    largest = min(quota.max_file_bytes, general_bytes(quota))
+    largest = max(1, min(quota.max_file_bytes, general_bytes(quota)))
     return Cycle(demand=demand, due=due, apart=apart, length=length, bytes=size, parts=ceil(size / largest))
 
 

@@ -49,19 +49,19 @@ def next_step(tried: TriedFile, config: Config, ledger: Ledger, now: int) -> str
             "nothing, if the bridge runs: the attempt is in progress. If it has died, start it: the attempt "
             "counts as spent, and the next one asks the server first whether the file is there"
         )
-    full = _full(account, ledger, now)
+    full = _full(account, file.bytes, ledger, now)
     if last is not None and last.reason in set(Reason):
         return "; ".join(filter(None, [BY_REASON[Reason(last.reason)], full, "it is tried again by itself"]))
     return full or "nothing, if the bridge runs: it goes as soon as it is its turn"
 
 
-def _full(account: Account, ledger: Ledger, now: int) -> str:
-    """What of the quota is used up, and until when; empty: nothing is."""
+def _full(account: Account, size: int, ledger: Ledger, now: int) -> str:
+    """What of the quota is used up for a file of `size` bytes, and until when; empty: nothing is."""
     name, settings = account.name, account.quota
     attempts = ledger.attempts(name, counted_since(now))
     used = usage(settings, attempts, now, ledger.skew(name), ledger.closed_until(name))
-    if used.bytes_used >= used.bytes_limit:
-        return f"it waits for the day's bytes, which are used up until {iso(used.bytes_reset_at)}"
+    if used.bytes_used + size > used.bytes_limit:
+        return f"it waits for the day's bytes, of which too few are left until {iso(used.bytes_reset_at)}"
     if used.files_used >= used.files_limit:
         return f"it waits for the hour's files, which are used up until {iso(used.files_reset_at)}"
     return ""

@@ -92,6 +92,15 @@ def test_an_audience_that_fits_in_no_account(config):
     assert account(config, demand(rate=1000)).accounts is None
 
 
+def test_a_reserve_that_leaves_nothing(config):
+    """An account that keeps all its bytes for removals holds nothing else; that is told, as any other."""
+    (one,) = config.accounts
+    quota = one.quota.model_copy(update={"removals_reserve": 0.999_999_999})
+    kept = config.model_copy(update={"accounts": (one.model_copy(update={"quota": quota}),)})
+    found = account(kept, demand(rate=1))
+    assert (found.fits, found.accounts) == (False, None)
+
+
 def test_merging_saves_bytes(config):
     """Of memberships that come again and again a longer roll makes fewer bytes, until they fit."""
     found = planned(config, demand(rate=500, kinds=300_000))

@@ -18,7 +18,7 @@ from bridge.deliver.remote import Reason
 from bridge.errors import BridgeError, UsageError
 from bridge.observe.log import configure
 from bridge.service.file_way import follow
-from bridge.service.next_step import BY_REASON, BY_STATE
+from bridge.service.next_step import BY_REASON, BY_STATE, next_step
 from bridge.spool.replays import ReplayState
 from bridge.units import iso
 from tests.parts.audiences import DISPLAY
@@ -277,6 +277,18 @@ def test_what_to_do(followed):
     followed.configure(files=1)
     until = iso(START + 30 * MINUTE)
     assert f"the hour's files, which are used up until {until}" in followed.told(name)["to_do"]
+
+
+def test_a_file_larger_than_what_is_left_of_the_day(followed):
+    """It waits for the next day, though the bytes are not used up."""
+    site, config = followed.site, load(followed.path, {})
+    followed.fail(Fault.UNREACHABLE)
+    site.give(Write(1, 7))
+    site.until(lambda: site.ledger.unfinished("a"))
+    (tried,) = site.ledger.unfinished("a")
+    large = replace(tried, file=replace(tried.file, bytes=1_000_001))
+    assert "too few are left until" in next_step(large, config, site.ledger, site.clock.now())
+    assert "too few" not in next_step(tried, config, site.ledger, site.clock.now())
 
 
 def test_every_state_and_reason_has_an_answer():
