@@ -13,6 +13,7 @@ class Health:
 
     def __init__(self, spool_writable: Callable[[], bool]) -> None:
         self._beats: dict[str, int] = {}
+        self._stopped: set[str] = set()
         self._assigned = False
         self._spool_writable = spool_writable
 
@@ -23,6 +24,16 @@ class Health:
     def ended(self, thread: str) -> None:
         """`thread` is through with its work, and beats no more."""
         self._beats.pop(thread, None)
+
+    def stopped(self, thread: str) -> None:
+        """`thread` cannot go on, and a restart would not help it: for that nobody else is to be stopped."""
+        self._stopped.add(thread)
+        self.ended(thread)
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """The threads that have stopped."""
+        return frozenset(self._stopped)
 
     @property
     def beats(self) -> Mapping[str, int]:
@@ -40,6 +51,10 @@ class Health:
             for thread, last in sorted(self.beats.items())
             if now - last > SILENCE
         ]
+
+    def stops(self) -> list[str]:
+        """The threads that have stopped, in a sentence each; `/healthz` does not complain of them."""
+        return [f"thread {thread} has stopped, as a run is damaged" for thread in sorted(self.standing)]
 
     def not_ready(self) -> list[str]:
         """What `/readyz` complains of."""

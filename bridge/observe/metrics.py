@@ -33,7 +33,7 @@ class Metrics:
         self.deliver = DeliverMetrics(self._registry, health)
         self.spool = SpoolMetrics(self._registry)
         self.settings = SettingsMetrics(self._registry)
-        tell_of_process(self._registry, lambda: health.beats)
+        tell_of_process(self._registry, health)
 
     @property
     def declared(self) -> tuple[Declared, ...]:

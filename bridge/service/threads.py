@@ -18,11 +18,15 @@ class Threads:
     """Starts threads; what one fails with is kept for the main thread."""
 
     def __init__(
-        self, started: Callable[[str], None] = _nobody, ended: Callable[[str], None] = _nobody
+        self,
+        started: Callable[[str], None] = _nobody,
+        ended: Callable[[str], None] = _nobody,
+        stopped: Callable[[str], None] = _nobody,
     ) -> None:
-        """`started` and `ended` are told a thread's name before its work begins and when it is done well."""
+        """`started`, `ended` and `stopped` are told a thread's name: before its work, done well, damaged."""
         self._started = started
         self._ended = ended
+        self._stopped = stopped
         self._all: list[Thread] = []
         self.changed = Event()
         """Set whenever a thread has ended."""
@@ -43,6 +47,7 @@ class Threads:
                 self._ended(name)
             except RunDamaged as damage:
                 log.error("account_stopped", account=account, thread=name, reason=str(damage))
+                self._stopped(name)
                 self.damages.append(damage)
             except BaseException as failure:  # noqa: BLE001  # a panic of a library too; it ends the process
                 self.failures.append(failure)

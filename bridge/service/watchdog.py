@@ -24,8 +24,10 @@ _AGAIN = "what was not durable is done again at the next start"
 
 
 def watched(health: Health, clock: Clock) -> Threads:
-    """Threads whose silence counts from their start on until they are through."""
-    return Threads(started=lambda name: health.beat(name, clock.now()), ended=health.ended)
+    """Threads whose silence counts from their start on until they are through or have stopped."""
+    return Threads(
+        started=lambda name: health.beat(name, clock.now()), ended=health.ended, stopped=health.stopped
+    )
 
 
 class Watchdog:

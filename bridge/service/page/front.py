@@ -89,7 +89,7 @@ class FrontPage:
             slots=known.slots,
             outlooks=known.outlooks,
             flows=flows,
-            faults=tuple(self._health.faults(self._clock.now())),
+            faults=(*self._health.faults(self._clock.now()), *self._health.stops()),
             not_ready=self._not_ready,
             working=self.opened is not None,
             spool_bytes=int(sum(one.value for one in samples if one.name == "spool_bytes")),

@@ -57,7 +57,7 @@ class Seen:
     flows: tuple[StreamCounts, ...]
     """In the order of the configuration."""
     faults: tuple[str, ...]
-    """What `/healthz` complains of."""
+    """Threads that are silent, of which `/healthz` complains, or have stopped."""
     not_ready: tuple[str, ...]
     """What `/readyz` complains of."""
     working: bool
