@@ -84,7 +84,7 @@ def _pods() -> dict[str, object]:
         ),
         "imagePullSecrets": LIST,
         "nameOverride": matching("[a-z0-9-]*"),
-        "fullnameOverride": matching("[a-z0-9-]{0,40}"),
+        "fullnameOverride": matching("([a-z][a-z0-9-]{0,39})?"),
         "http": section({"address": {"type": "string", "minLength": 1}, "port": PORT}),
         "persistence": section(
             {

@@ -1,11 +1,13 @@
 """What the chart renders, over a matrix of values: by the API's schemas, and as its operator relies on it."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from bridge.config import load
 from bridge.config.secret import secret_faults, secret_warnings
@@ -53,6 +55,8 @@ MATRIX = {
     "replay and refresh": merged(merged(FIFTY, REPLAY), REFRESH),
     "the Prometheus operator": merged(ONE, MONITORED),
 }
+DOTS = "bridge.eu"
+"""A release's name as Helm allows it, and a Service's may not be."""
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,22 @@ def test_what_each_release_is_made_of(matrix):
 
 def names(manifest):
     return manifest["metadata"]["name"], *(manifest["metadata"].get("labels", {}).values())
+
+
+def named(helm, release):
+    """What Helm makes of a release of this name."""
+    command = [helm, "template", release, str(CHART), "--kube-version", LATEST, "-f", "-"]
+    return subprocess.run(command, input=json.dumps(ONE), capture_output=True, text=True, check=False)
+
+
+def test_a_releases_name_may_be_no_services(helm):
+    """Helm allows dots: they become hyphens. A digit at its beginning is refused, with what helps."""
+    dots = named(helm, DOTS)
+    names = [one["metadata"]["name"] for one in yaml.safe_load_all(dots.stdout) if one]
+    assert [name for name in names if not name.startswith("bridge-eu-s2s-bridge")] == []
+    assert f"app.kubernetes.io/instance: {DOTS}" in dots.stdout
+    digit = "fullnameOverride: missing; 1bridge-s2s-bridge begins with a digit"
+    assert digit in named(helm, "1bridge").stderr
 
 
 def test_names_leave_room_for_what_kubernetes_adds(matrix):
@@ -412,20 +432,21 @@ def test_the_spool_fits_its_volume(helm, spool, volume, fits):
         assert f"persistence.size: {volume} is less than" in refusal(helm, values)
 
 
-def test_the_notes_warn_of_little_memory(helm, tmp_path):
-    """Where the limit is below twice the window and what the process takes itself."""
+def test_the_notes_warn(helm, tmp_path):
+    """Of memory below twice the window and what the process takes itself; of a replay that comes again."""
     chart = shutil.copytree(CHART, tmp_path / "chart")
     shown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\n"
     shown += 'data: {notes: {{ include "s2s-bridge.notes" . | quote }}}\n'
     (chart / "templates" / "shown.yaml").write_text(shown)
 
-    def notes(limit):
-        values = merged(ONE, {"resources": {"limits": {"memory": limit}}})
+    def notes(limit, changes=ONE):
+        values = merged(merged(ONE, changes), {"resources": {"limits": {"memory": limit}}})
         return rendered(helm, values, chart=chart).one("ConfigMap", "shown")["data"]["notes"]
 
     assert "WARNING" in notes("512Mi")
     assert "WARNING" not in notes("1Gi")
     assert "  s2s-sftp: password" in notes("1Gi")
+    assert "WARNING: replay.enabled is on" in notes("1Gi", REPLAY)
 
 
 def test_the_examples_hold_no_secret_and_every_file_is_used():

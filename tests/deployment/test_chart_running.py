@@ -51,7 +51,7 @@ def values(kafka, sshd, folder, topics=("chart.acme", "chart.globex")):
             "window": {"max_age": "500ms"},
             "roll": {"max_age": "1s"},
         },
-        "http": {"address": "127.0.0.1", "port": free_port()},
+        "http": {"address": "0.0.0.0", "port": free_port()},
         "persistence": {"mountPath": str(folder / "volume")},
         "secretsMountPath": str(folder / "secrets"),
     }

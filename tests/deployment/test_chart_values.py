@@ -271,6 +271,19 @@ REFUSED = {
         kafka(properties={"a": "b"}, secret_properties={"a": {"existingSecret": "a", "key": "b"}}),
         "config.kafka.secret_properties.a: stands in config.kafka.properties too",
     ),
+    "pages for the pod alone": (
+        {"http": {"address": "127.0.0.1"}},
+        "http.address: 127.0.0.1 is the pod's alone",
+    ),
+    "a label that the pod is found by": (
+        {"podLabels": {"app.kubernetes.io/component": "x"}},
+        "podLabels.app.kubernetes.io/component: is the chart's own",
+    ),
+    "an annotation of the chart's": (
+        {"podAnnotations": {"checksum/config": "x"}},
+        "podAnnotations.checksum/config: is the chart's own",
+    ),
+    "a name that begins with a digit": ({"fullnameOverride": "1bridge"}, "/fullnameOverride"),
     "a variable that is not set": (kafka(group_id="${GROUP}"), "extraEnv: has no GROUP"),
     "a replay of no time": ({"replay": {"enabled": True}}, "replay.from: missing"),
     "a replay of nobody": (

@@ -215,6 +215,20 @@ replay.{{ . }}: missing; write a time as 2026-11-01T00:00:00Z, or -30d, or now
 {{- if lt (include "s2s-bridge.bytes" .Values.persistence.size | int64) (add $spool (div $spool 5)) }}
 persistence.size: {{ .Values.persistence.size }} is less than config.spool.max_bytes ({{ .Values.config.spool.max_bytes }}) and a fifth, which the ledger, files in the making and the file system take; make it larger
 {{- end }}
+{{- if regexMatch "^(127[.]|localhost$|\\[::1\\]$)" .Values.http.address }}
+http.address: {{ .Values.http.address }} is the pod's alone, and kubelet's probes come from outside: it would be killed again and again; write 0.0.0.0 or "[::]"
+{{- end }}
+{{- if regexMatch "^[0-9]" (include "s2s-bridge.fullname" .) }}
+fullnameOverride: missing; {{ include "s2s-bridge.fullname" . }} begins with a digit, which the name of a Service may not
+{{- end }}
+{{- range $label := list "name" "instance" "component" }}
+{{- if hasKey $.Values.podLabels (printf "app.kubernetes.io/%s" $label) }}
+podLabels.app.kubernetes.io/{{ $label }}: is the chart's own, by which the bridge's pod is found; remove it
+{{- end }}
+{{- end }}
+{{- if hasKey .Values.podAnnotations "checksum/config" }}
+podAnnotations.checksum/config: is the chart's own; remove it
+{{- end }}
 {{- if contains "${" (include "s2s-bridge.configuration" .) }}
 {{- range (append (regexFindAll "\\$\\{[^}]*\\}" (include "s2s-bridge.configuration" .) -1 | default list) "") | uniq | compact }}
 {{- $wanted := trimSuffix "}" (trimPrefix "${" .) }}

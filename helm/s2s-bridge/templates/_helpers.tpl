@@ -5,12 +5,12 @@
 
 {{/*
 The name of all that the chart makes. 40 characters: StatefulSets, Jobs and CronJobs put more behind it, in names
-and labels of at most 63 (52 for a CronJob).
+and labels of at most 63 (52 for a CronJob). A release's name may have dots, that of a Service may not.
 */}}
 {{- define "s2s-bridge.fullname" -}}
 {{- $name := include "s2s-bridge.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- .Values.fullnameOverride | default $full | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default $full | replace "." "-" | trunc 40 | trimAll "-" -}}
 {{- end -}}
 
 {{- define "s2s-bridge.labels" -}}

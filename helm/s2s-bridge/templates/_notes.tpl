@@ -18,6 +18,11 @@ Secrets that must be there, with these keys:
 
 WARNING: adopt is on: each start takes over what it finds. Upgrade without it as soon as the bridge is ready.
 {{- end }}
+{{- if .Values.replay.enabled }}
+
+WARNING: replay.enabled is on in the release: an upgrade after the Job is gone replays again, and one that changes the
+Job fails. Take it out, and render the Job alone (README.md, Replays).
+{{- end }}
 {{- if and .Values.resources.limits (hasKey .Values.resources.limits "memory") }}
 {{- $limit := include "s2s-bridge.bytes" (toString .Values.resources.limits.memory) | int64 }}
 {{- $needed := add 400000000 (include "s2s-bridge.bytes" (.Values.config.window.max_bytes | default "256MB") | int64 | mul 2) }}
