@@ -63,6 +63,8 @@ class KafkaParts:
     """Waits so many seconds between two attempts, less when the process is to stop."""
     until_end: bool
     """A topic that is missing is an error; else it is waited for."""
+    tell_missing: Callable[[str, bool], None] = lambda _topic, _missing: None
+    """Is told of each topic whether it is missing, as it becomes known."""
     consumer: MakeConsumer = Consumer
     """Makes the client."""
     calls: Calls = field(default_factory=ThreadedCalls)
@@ -262,6 +264,7 @@ class KafkaSource:
         self.pause(self._waiting)
         for at in partitions:
             self._missing.pop(at.topic, None)
+            self._parts.tell_missing(at.topic, False)  # noqa: FBT003  # said of the topic before it
         decided = {at: start.offset for at, start in starts.items() if start.commit}
         self.commit(decided, self._parts.starts.newest_run())
         self._owner.started({at: start.offset for at, start in starts.items()})
@@ -337,6 +340,7 @@ class KafkaSource:
                 self._owner.ended(_partition(message), message.offset() or 0)
         elif error.code() in MISSING:
             self._missing.setdefault(topic, 0)
+            self._parts.tell_missing(topic, True)  # noqa: FBT003  # as above
         elif error.fatal() or error.code() in FORBIDDEN | GONE | FATAL:
             raise explained(error, self._parts.group, where)
         else:

@@ -42,6 +42,10 @@ class IngestObserver(Protocol):
         """Whether the bridge holds any partition now."""
         ...
 
+    def missing(self, topic: str, missing: bool) -> None:  # noqa: FBT001  # as above
+        """Whether a topic of the configuration is not there."""
+        ...
+
     def answered(self, now: int) -> None:
         """Kafka has answered at this instant; from any thread."""
         ...
@@ -79,6 +83,9 @@ class SilentObserver:
         """Nothing."""
 
     def assigned(self, assigned: bool) -> None:  # noqa: FBT001  # as in IngestObserver
+        """Nothing."""
+
+    def missing(self, topic: str, missing: bool) -> None:  # noqa: FBT001  # as in IngestObserver
         """Nothing."""
 
     def answered(self, now: int) -> None:

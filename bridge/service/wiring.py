@@ -65,6 +65,7 @@ def collector(
         calls=outside.calls,
         sleep=lambda seconds: _sleep(clock, stop, seconds),
         until_end=until_end,
+        tell_missing=observer.missing,
     )
     return Collector(
         CollectorParts(

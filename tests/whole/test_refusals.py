@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.parts.bridging import (
     stream,
 )
 from tests.parts.events import Load
-from tests.parts.waiting import until
+from tests.parts.waiting import free_port, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
 
@@ -204,8 +205,9 @@ def test_a_missing_topic_ends_a_run_until_the_end(setting):
 
 
 def test_a_missing_topic_is_waited_for(setting):
-    """Without --until-end the others go on, and when it is made its events arrive too."""
-    later = f"{setting.topic}.later"
+    """Without --until-end the others go on, a metric tells, and when it is made its events arrive too."""
+    later, port = f"{setting.topic}.later", free_port()
+    setting.config["http"]["listen"] = f"127.0.0.1:{port}"
     setting.config["kafka"]["properties"] = {"topic.metadata.refresh.interval.ms": 1000}
     setting.config["streams"][0]["topics"].append(later)
     setting.bridge.write()
@@ -213,6 +215,7 @@ def test_a_missing_topic_is_waited_for(setting):
     try:
         (line, *_) = setting.bridge.wait_for("topic_missing")
         assert (line["topic"], line["remedy"]) == (later, "check the name or create it")
+        assert tells_of(port, later) == "1.0"
         until(
             lambda: differences(setting.sshd, setting.events) == [], "the events of the topic that is there"
         )
@@ -220,10 +223,20 @@ def test_a_missing_topic_is_waited_for(setting):
         more = made.make(Load(events=500, users=50), 32)
         setting.events += produce(setting.kafka, later, more, partitions=2)
         until(lambda: differences(setting.sshd, setting.events) == [], "the events of the other topic")
+        assert tells_of(port, later) == "0.0"
     finally:
         code = end(process, how=TERM)
     assert code == 0, setting.bridge.tail()
     setting.check_log()
+
+
+def tells_of(port, topic):
+    """What /metrics says of whether the topic is missing."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        told = answer.read().decode()
+    sample = f's2s_bridge_topic_missing{{topic="{topic}"}} '
+    (value,) = [line.removeprefix(sample) for line in told.splitlines() if line.startswith(sample)]
+    return value
 
 
 @pytest.mark.failure(32)
