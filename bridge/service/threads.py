@@ -23,7 +23,7 @@ class Threads:
         ended: Callable[[str], None] = _nobody,
         stopped: Callable[[str], None] = _nobody,
     ) -> None:
-        """`started`, `ended` and `stopped` are told a thread's name: before its work, done well, damaged."""
+        """All are told a thread's name: before its work, when that is done, where its account stops."""
         self._started = started
         self._ended = ended
         self._stopped = stopped
@@ -47,7 +47,8 @@ class Threads:
                 self._ended(name)
             except RunDamaged as damage:
                 log.error("account_stopped", account=account, thread=name, reason=str(damage))
-                self._stopped(name)
+                if account is not None:  # else nothing works without it: its silence is to be seen
+                    self._stopped(name)
                 self.damages.append(damage)
             except BaseException as failure:  # noqa: BLE001  # a panic of a library too; it ends the process
                 self.failures.append(failure)

@@ -81,7 +81,7 @@ def test_a_stopped_account_does_not_end_the_others(site):
     def fail():
         raise RunDamaged("a run is damaged")
 
-    site.ended(site.threads.start("deliver a", fail))
+    site.ended(site.threads.start("deliver a", fail, account="a"))
     site.threads.start("deliver b", site.go_on.wait)
     site.look(30 * MINUTE, beating=["deliver b"])
     assert site.said == []
@@ -90,6 +90,17 @@ def test_a_stopped_account_does_not_end_the_others(site):
     told = Metrics(site.health).text().decode()
     assert 's2s_bridge_thread_stopped{thread="deliver a"} 1.0' in told
     assert 's2s_bridge_thread_stopped{thread="deliver b"} 0.0' in told
+
+
+def test_a_thread_that_all_need_is_missed(site):
+    """Where a damaged run stops reading itself, /healthz tells: everything stands still."""
+
+    def fail():
+        raise RunDamaged("a run is damaged")
+
+    site.ended(site.threads.start("ingest", fail))
+    site.look(SILENCE + SECOND)
+    assert site.health.faults(site.clock.now()) == ["thread ingest has been silent for 301 s"]
 
 
 def test_the_end_does_not_wait_for_a_log_that_hangs():
