@@ -1,9 +1,11 @@
 """Alerts and what they lean on: the metrics that the bridge exports, and the runbook."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -172,6 +174,23 @@ def test_the_runbook_names_what_there_is():
     lines = set(re.findall(r"^- `([a-z_]+)`", runbook, re.MULTILINE))
     assert lines
     assert [line for line in sorted(lines) if f'"{line}"' not in source] == []
+
+
+def test_the_runbooks_shell_on_the_volume(tmp_path):
+    """`volume` stops the bridge, asks for a pod that the API takes, on its claim, and starts it again."""
+    (block,) = [block for block in RUNBOOK.read_text().split("```") if "volume() {" in block]
+    said = tmp_path / "said"
+    kubectl = f"""kubectl() {{ printf '%s\\0' "$@" >>{said}; [ "$3" != get ] || echo registry/bridge:1; }}"""
+    script = "\n".join(["set -eu", "N=n POD=b-s2s-bridge-0", kubectl, block.removeprefix("sh"), "volume"])
+    assert run("sh", "-c", script) == (0, "")
+    words = said.read_text().split("\0")
+    assert [word for word in words if "replicas" in word] == ["--replicas=0", "--replicas=1"]
+    (overrides,) = [word.removeprefix("--overrides=") for word in words if word.startswith("--overrides=")]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "spool"}} | json.loads(overrides)
+    kubernetes_validate.validate(pod, "1.30", strict=True)
+    assert pod["spec"]["containers"][0]["image"] == "registry/bridge:1"
+    (volume,) = pod["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == "data-b-s2s-bridge-0"
 
 
 @pytest.mark.promtool
