@@ -25,6 +25,7 @@ ACTIONS = (
         "partitions",
         "assigned",
     ),
+    warning("topic_forbidden", "Kafka does not let us read a topic; told every minute.", "topic", "remedy"),
     warning("topic_missing", "A topic is not there; told every minute.", "topic", "remedy"),
     warning("broker_unreachable", "No broker answers; told once.", "error", "reason"),
     warning(

@@ -29,14 +29,11 @@ MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_
 FATAL = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001  # as above
 """The consumer is of no use any more."""
 
-FORBIDDEN = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    }
-)
-"""The brokers know us and refuse."""
+DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED})
+"""The brokers know us and refuse one topic."""
+
+FORBIDDEN = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+"""The brokers know us and refuse everything."""
 
 PASSING = frozenset(
     {
@@ -104,7 +101,7 @@ def explained(error: KafkaError, group: str, where: str) -> BridgeError:
     # A fatal error reaches us under a code of its own; only its text says which it was.
     if error.code() == KafkaError.FENCED_INSTANCE_ID or _FENCED in error.str():
         return fenced(group)
-    if error.code() in FORBIDDEN:
+    if error.code() in FORBIDDEN | DENIED:
         return BridgeError(f"{where}: Kafka refuses group {group}: {error.str()}: check the user's ACLs")
     if error.code() in GONE:
         return BridgeError(

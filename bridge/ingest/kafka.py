@@ -12,19 +12,20 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from bridge.backoff import retrying
-from bridge.clock import MINUTE, SECOND, Clock
+from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.client_log import ClientLog
 from bridge.ingest.clients import MakeConsumer
 from bridge.ingest.cluster import TIMEOUT, edges
 from bridge.ingest.commits import Commits
-from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, MISSING, NOT_OURS, error_of, explained, is_passing
+from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, NOT_OURS, error_of, explained, is_passing
 from bridge.ingest.partition import Partition
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
 from bridge.ingest.source import Owner, SourceUnavailable
 from bridge.ingest.topic_watch import TopicWatch, made_anew
+from bridge.ingest.unreadable import UNREADABLE, Unreadable, unreadable
 
 if TYPE_CHECKING:
     from bridge.ingest.client_settings import Settings
@@ -62,9 +63,9 @@ class KafkaParts:
     sleep: Callable[[float], None]
     """Waits so many seconds between two attempts, less when the process is to stop."""
     until_end: bool
-    """A topic that is missing is an error; else it is waited for."""
-    tell_missing: Callable[[str, bool], None] = lambda _topic, _missing: None
-    """Is told of each topic whether it is missing, as it becomes known."""
+    """A topic that cannot be read is an error; else it is waited for."""
+    tell_unreadable: Callable[[str, bool], None] = lambda _topic, _unreadable: None
+    """Is told of each topic whether it cannot be read, as it becomes known."""
     consumer: MakeConsumer = Consumer
     """Makes the client."""
     calls: Calls = field(default_factory=ThreadedCalls)
@@ -81,7 +82,7 @@ class KafkaSource:
         self._assigned: frozenset[Partition] = frozenset()
         self._paused: frozenset[Partition] = frozenset()
         self._waiting: frozenset[str] = frozenset()
-        self._missing: dict[str, int] = {}
+        self._unreadable = Unreadable(parts.clock, parts.tell_unreadable)
         self._told: set[int] = set()
         self._failure: Exception | None = None
         self._commits = Commits(parts.clock)
@@ -140,9 +141,10 @@ class KafkaSource:
             batch = [message for message in batch if _partition(message) in self._assigned]
         if batch:
             self._told.clear()
+        if self._unreadable:
+            self._wait_for_topics(batch)
         if self._commits.due:
             self._send_commits()
-        self._tell_missing()
         if self._topics.due:
             self._topics.look({at.topic: self._identity.topic_ids[at.topic] for at in self._assigned})
         return batch
@@ -241,8 +243,8 @@ class KafkaSource:
         for name in topics.names - found.keys():
             found[name] = self._consumer.list_topics(name, timeout=TIMEOUT).topics[name]
         for name, topic in found.items():
-            if topic.error is not None and topic.error.code() in MISSING:
-                raise _no_topic(name)
+            if topic.error is not None and topic.error.code() in UNREADABLE:
+                raise unreadable(name, topic.error.code())
             yield from (Partition(name, number) for number in topic.partitions)
 
     # What librdkafka calls, always within consume() or close().
@@ -262,9 +264,7 @@ class KafkaSource:
         self._assigned |= frozenset(starts)
         self._paused -= frozenset(starts)
         self.pause(self._waiting)
-        for at in partitions:
-            self._missing.pop(at.topic, None)
-            self._parts.tell_missing(at.topic, False)  # noqa: FBT003  # said of the topic before it
+        self._unreadable.read({at.topic for at in partitions})
         decided = {at: start.offset for at, start in starts.items() if start.commit}
         self.commit(decided, self._parts.starts.newest_run())
         self._owner.started({at: start.offset for at, start in starts.items()})
@@ -321,7 +321,7 @@ class KafkaSource:
         """Errors of no one partition: told once a change, librdkafka goes on trying."""
         if error.fatal():
             self._failure = explained(error, self._parts.group, "consumer")
-        elif error.code() not in self._told:
+        elif error.code() not in self._told | UNREADABLE:
             self._told.add(error.code())
             _log.warning("broker_unreachable", error=error.name(), reason=error.str())
 
@@ -338,9 +338,8 @@ class KafkaSource:
         if error.code() == _EOF:
             if _partition(message) in self._assigned:
                 self._owner.ended(_partition(message), message.offset() or 0)
-        elif error.code() in MISSING:
-            self._missing.setdefault(topic, 0)
-            self._parts.tell_missing(topic, True)  # noqa: FBT003  # as above
+        elif error.code() in UNREADABLE:
+            self._unreadable.found(topic, error.code())
         elif error.fatal() or error.code() in FORBIDDEN | GONE | FATAL:
             raise explained(error, self._parts.group, where)
         else:
@@ -352,15 +351,12 @@ class KafkaSource:
                 reason=error.str(),
             )
 
-    def _tell_missing(self) -> None:
-        """A missing topic is told every minute, until it is there."""
-        now = self._parts.clock.now()
-        for topic, due in self._missing.items():
-            if self._parts.until_end:
-                raise _no_topic(topic)
-            if now >= due:
-                self._missing[topic] = now + MINUTE
-                _log.warning("topic_missing", topic=topic, remedy="check the name or create it")
+    def _wait_for_topics(self, batch: Sequence[Message]) -> None:
+        """Those that cannot be read are told every minute, until they can."""
+        self._unreadable.read({_partition(message).topic for message in batch})
+        if self._parts.until_end:
+            self._unreadable.raise_first()
+        self._unreadable.remind()
 
     def _explained(self, exception: KafkaException, where: str) -> BridgeError:
         error = error_of(exception)
@@ -399,7 +395,3 @@ def _named(partition: TopicPartition) -> Partition:
 
 def _partition(message: Message) -> Partition:
     return Partition(message.topic() or "", message.partition() or 0)
-
-
-def _no_topic(name: str) -> BridgeError:
-    return BridgeError(f"topic {name}: Kafka has no such topic: check the name or create it")

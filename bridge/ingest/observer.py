@@ -42,8 +42,8 @@ class IngestObserver(Protocol):
         """Whether the bridge holds any partition now."""
         ...
 
-    def missing(self, topic: str, missing: bool) -> None:  # noqa: FBT001  # as above
-        """Whether a topic of the configuration is not there."""
+    def unreadable(self, topic: str, unreadable: bool) -> None:  # noqa: FBT001  # as above
+        """Whether a topic of the configuration cannot be read."""
         ...
 
     def answered(self, now: int) -> None:
@@ -85,7 +85,7 @@ class SilentObserver:
     def assigned(self, assigned: bool) -> None:  # noqa: FBT001  # as in IngestObserver
         """Nothing."""
 
-    def missing(self, topic: str, missing: bool) -> None:  # noqa: FBT001  # as in IngestObserver
+    def unreadable(self, topic: str, unreadable: bool) -> None:  # noqa: FBT001  # as in IngestObserver
         """Nothing."""
 
     def answered(self, now: int) -> None:

@@ -21,7 +21,9 @@ class IngestMetrics:
         self._window = registry.gauge("window_bytes", "Memory of the open window")
         self._runs = registry.counter("runs_sealed", "Windows made durable")
         self._assigned = registry.gauge("assigned", "1 while partitions are assigned, else 0")
-        self._missing = registry.gauge("topic_missing", "1 while Kafka has no such topic, else 0", "topic")
+        self._unreadable = registry.gauge(
+            "topic_unreadable", "1 while Kafka has no such topic, or does not let us read it, else 0", "topic"
+        )
         self._answered = registry.gauge(
             "kafka_answered_timestamp_seconds", "When Kafka last answered; it is asked every 10 s; 0: never"
         )
@@ -76,9 +78,9 @@ class IngestMetrics:
         self._assigned.set(assigned)
         self._health.assigned(value=assigned)
 
-    def missing(self, topic: str, missing: bool) -> None:  # noqa: FBT001  # as above
+    def unreadable(self, topic: str, unreadable: bool) -> None:  # noqa: FBT001  # as above
         """A topic of the configuration is not there, or is."""
-        self._missing.labels(topic).set(missing)
+        self._unreadable.labels(topic).set(unreadable)
 
     def answered(self, now: int) -> None:
         """Kafka has answered."""

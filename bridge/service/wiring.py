@@ -65,7 +65,7 @@ def collector(
         calls=outside.calls,
         sleep=lambda seconds: _sleep(clock, stop, seconds),
         until_end=until_end,
-        tell_missing=observer.missing,
+        tell_unreadable=observer.unreadable,
     )
     return Collector(
         CollectorParts(

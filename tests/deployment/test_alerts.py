@@ -90,7 +90,7 @@ def worked(metrics):
     ingest.polled("one", 2)
     ingest.lag("one", 0, 4)
     ingest.assigned(assigned=True)
-    ingest.missing("two", missing=True)
+    ingest.unreadable("two", unreadable=True)
     ingest.answered(1_790_000_001_500)
     deliver.pending("a", "x", 5, 6)
     deliver.replay_pending("a", "x", 5)
@@ -241,7 +241,7 @@ def test_what_is_reported_is_told_in_seconds():
         's2s_bridge_last_upload_timestamp_seconds{account="a"} 1.79e+09',
         's2s_bridge_stream_paused{stream="one"} 1.0',
         "s2s_bridge_assigned 1.0",
-        's2s_bridge_topic_missing{topic="two"} 1.0',
+        's2s_bridge_topic_unreadable{topic="two"} 1.0',
         's2s_bridge_topic_events_consumed_total{topic="one"} 2.0',
     ):
         assert sample in told

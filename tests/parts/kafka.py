@@ -14,7 +14,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.parts.waiting import free_port, until
 
@@ -27,6 +36,8 @@ PROPERTIES = {
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
@@ -136,6 +147,18 @@ class Kafka:
 
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def keep_from_us(self, topic: str) -> None:
+        """Only somebody else may do anything with the topic."""
+        admin = self.admin()
+        for done in admin.create_acls([AclBinding(*_theirs(topic))]).values():
+            done.result(10)
+
+    def leave_to_us(self, topic: str) -> None:
+        """All may again."""
+        admin = self.admin()
+        for done in admin.delete_acls([AclBindingFilter(*_theirs(topic))]).values():
+            done.result(10)
 
     def create_topic(self, name: str, partitions: int = 1, config: dict[str, str] | None = None) -> None:
         """Returns when the topic can be written to."""
@@ -273,3 +296,9 @@ def _jars() -> Path:
                 raise RuntimeError(f"Maven could not fetch Kafka's jars: {done.stdout[-2000:]}")
             _stamp().touch()
     return folder / "libs"
+
+
+def _theirs(topic: str) -> tuple[object, ...]:
+    """Where an ACL of a topic names somebody, nobody else may do anything with it."""
+    pattern = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL)
+    return (*pattern, "User:somebody", "*", AclOperation.READ, AclPermissionType.ALLOW)

@@ -230,11 +230,52 @@ def test_a_missing_topic_is_waited_for(setting):
     setting.check_log()
 
 
+def test_a_topic_that_we_may_not_read(setting):
+    """The others go on, a metric tells, and once the ACL is mended its events arrive too; or a run ends."""
+    theirs, port = f"{setting.topic}.theirs", free_port()
+    setting.kafka.create_topic(theirs, 2)
+    more = produce(setting.kafka, theirs, made.make(Load(events=500, users=50), 33), partitions=2)
+    setting.kafka.keep_from_us(theirs)
+    setting.config["http"]["listen"] = f"127.0.0.1:{port}"
+    setting.config["kafka"]["properties"] = {"topic.metadata.refresh.interval.ms": 1000}
+    setting.config["streams"][0]["topics"].append(theirs)
+    setting.bridge.write()
+    process = setting.bridge.start()
+    try:
+        (line, *_) = setting.bridge.wait_for("topic_forbidden")
+        assert (line["topic"], line["remedy"]) == (theirs, "let the user read it: check its ACLs")
+        assert tells_of(port, theirs) == "1.0"
+        until(lambda: differences(setting.sshd, setting.events) == [], "the events of the other topic")
+        setting.kafka.leave_to_us(theirs)
+        setting.events += more
+        until(lambda: differences(setting.sshd, setting.events) == [], "the events of this topic")
+        assert tells_of(port, theirs) == "0.0"
+    finally:
+        code = end(process, how=TERM)
+    assert code == 0, setting.bridge.tail()
+    setting.check_log()
+
+
+def test_a_topic_that_we_may_not_read_ends_a_run_until_the_end(setting):
+    """One line and exit 1: its end is not to be known."""
+    setting.kafka.keep_from_us(setting.topic)
+    try:
+        setting.bridge.write()
+        process = setting.bridge.start("--until-end")
+        assert process.wait(60) == 1, setting.bridge.tail()
+    finally:
+        setting.kafka.leave_to_us(setting.topic)
+    told = [line for line in setting.bridge.log.read_text().splitlines() if not line.startswith("{")]
+    assert told == [
+        f"s2s-bridge: topic {setting.topic}: Kafka does not let us read it: check the user's ACLs"
+    ]
+
+
 def tells_of(port, topic):
     """What /metrics says of whether the topic is missing."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         told = answer.read().decode()
-    sample = f's2s_bridge_topic_missing{{topic="{topic}"}} '
+    sample = f's2s_bridge_topic_unreadable{{topic="{topic}"}} '
     (value,) = [line.removeprefix(sample) for line in told.splitlines() if line.startswith(sample)]
     return value
 
