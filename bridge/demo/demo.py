@@ -105,11 +105,12 @@ class Demo:
         """Send the events and watch them go; True: all is delivered, False: the bridge or we were stopped."""
         while not stop.is_set() and not running.done():
             self._feed.send(self._clock.now())
+            whole = self._feed.done and self._delivered()  # before the look, which then has every file
             look = self._look(service)
             if look.read:  # from now on: joining the consumer group takes real time
                 self._clock.hurry()
             tell(look)
-            if self._feed.done and self._delivered():
+            if whole:
                 return True
             self._clock.wait(stop, TURN)
         return False
