@@ -20,7 +20,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from bridge.cli import check, dead_letters, demo, file, plan, replay, run, status
+from bridge.cli import check, dead_letters, demo, file, plan, replay, run, status, taxonomy
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -37,6 +37,7 @@ app.command("plan")(plan.plan)
 app.add_typer(file.app, name="file")
 app.command("replay")(replay.replay)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(taxonomy.app, name="taxonomy")
 app.command("demo")(demo.demo)
 
 
