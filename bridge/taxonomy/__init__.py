@@ -15,7 +15,7 @@ Source of the rules: the seed audience_segments_api, Taxonomy Format and Operati
 Nothing here knows a stream, an account or the network.
 """
 
-from bridge.taxonomy.fault import Fault, Severity
+from bridge.taxonomy.fault import Fault, Faults, Severity
 from bridge.taxonomy.model import Node, Path, Permissions, Taxonomy
 from bridge.taxonomy.reading import Reading, form_of, read, read_bytes
 from bridge.taxonomy.render import Form, creation, lost, price_text, update, written
@@ -23,6 +23,7 @@ from bridge.taxonomy.rules import Rules
 
 __all__ = [
     "Fault",
+    "Faults",
     "Form",
     "Node",
     "Path",

@@ -227,7 +227,7 @@ def _use_hash(text: str) -> bool:
 
 
 def _description(text: str) -> str:
-    if not text.replace("\n", "").replace("\t", "").isprintable():
+    if names.unseen(text.replace("\n", "").replace("\t", "")):
         raise Wrong("has characters that cannot be seen", "leave them out")
     return text
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from bridge.taxonomy.fault import Faults, Place, Unreadable
+from bridge.taxonomy.fault import Faults, Place, Unreadable, quoted
 from bridge.taxonomy.value import Bounds, Kind, Pair, Value
 
 _TOKEN = re.compile(
@@ -112,7 +112,7 @@ class _Reader:
         found = _TOKEN.match(self._text, start)
         if found is None:
             if start < len(self._text):
-                raise self.wrong("nothing of JSON begins so")
+                raise self.wrong(f"nothing of it begins with {quoted(self._text[start])}")
             self.lexeme, self._kind, self._at = "", "", start
         else:
             self.lexeme, self._kind, self._at = found[0], str(found.lastgroup), found.end()

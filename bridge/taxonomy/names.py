@@ -61,7 +61,7 @@ def check(name: str) -> None:
     """
     if not name:
         raise Wrong("a name is empty", "write one, with a single pipe before it")
-    if any(unicodedata.category(c) in _UNSEEN or c in _TURNING for c in name):
+    if unseen(name):
         raise Wrong("a name has characters that cannot be seen", "leave them out")
     if name != name.strip():
         raise Wrong("a name begins or ends with a space", "leave it out")
@@ -69,6 +69,11 @@ def check(name: str) -> None:
     if length > LONGEST_NAME:
         entities = ", its entities counted as they are sent" if length > len(name) else ""
         raise Wrong(f"a name has {length:,} characters{entities}", f"write {LONGEST_NAME} at most")
+
+
+def unseen(text: str) -> bool:
+    """It has characters that do something else than be seen: controls, line ends, halves, turns of direction."""
+    return any(unicodedata.category(c) in _UNSEEN or c in _TURNING for c in text)
 
 
 def written(path: tuple[str, ...]) -> str:
