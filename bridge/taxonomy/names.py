@@ -72,7 +72,7 @@ def check(name: str) -> None:
 
 
 def unseen(text: str) -> bool:
-    """It has characters that do something else than be seen: controls, line ends, halves, turns of direction."""
+    """It has characters that are not for seeing: controls, line ends, halves, turns of direction."""
     return any(unicodedata.category(c) in _UNSEEN or c in _TURNING for c in text)
 
 

@@ -10,7 +10,7 @@ from itertools import count
 
 from bridge.taxonomy import names
 from bridge.taxonomy.fault import Faults, Place, Severity, Unreadable, Wrong, quoted
-from bridge.taxonomy.rules import MOST_LEVELS, Rules
+from bridge.taxonomy.rules import MOST_LEVELS, MOST_NODES, Rules
 from bridge.taxonomy.tree import TABLE, Cell, Tree
 
 COLUMNS = ("full_path", "code", "uniques", "wholesale_cpm", "retail_cpm", "buyable")
@@ -21,10 +21,20 @@ HEADER = ",".join(COLUMNS)
 LONGEST_LINE = 1 << 16
 """Bytes: 32 names of 255 characters, each of them an entity, have fewer."""
 
+MOST_LINES = 2 * MOST_NODES
+"""Of a file: a row a node, and as many that are blank or wrong."""
+
 _BOM = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS = {";": "semicolons", "\t": "tabs"}
 _COMMA = ","
+
+_CSV_ERRORS = {
+    "end of data": "a quote is not closed in its line",
+    "expected after": "text stands behind a closing quote",
+    "new-line": "a carriage return stands within the line",
+}
+"""Words of the parser's errors, and ours: its own hold what is in the file."""
 
 _Line = tuple[int, str]
 
@@ -62,6 +72,8 @@ def _texts(lines: Iterable[bytes], faults: Faults) -> Iterator[_Line]:
     for number, line in zip(count(1), lines, strict=False):
         if number == 1 and line.startswith(_UTF_16):
             raise Unreadable(Place(1, 1), "is UTF-16", "save it as UTF-8")
+        if number > MOST_LINES:
+            raise Unreadable(Place(number, 1), f"has more than {MOST_LINES:,} lines", "is it a taxonomy?")
         if len(line) > LONGEST_LINE:
             raise Unreadable(
                 Place(number, 1), f"a line has more than {LONGEST_LINE:,} bytes", "is it a taxonomy?"
@@ -103,7 +115,7 @@ def _cells(line: _Line, delimiter: str, faults: Faults) -> list[str] | None:
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
-        told = "a quote is not closed in its line" if "end of data" in str(error) else f"is no CSV: {error}"
+        told = next((what for words, what in _CSV_ERRORS.items() if words in str(error)), "is no CSV")
         faults.add(Place(number, 1), "", told, "put quotes around a whole field, and double those in it")
         return None
 

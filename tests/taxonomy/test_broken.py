@@ -54,13 +54,53 @@ VARIANTS = [
     ("uniques not whole", b'"3,585,118"', b"3585118.5", 7, 3, FAULT, "uniques: '3585118.5'"),
     ("thousands at wrong places", b'"3,585,118"', b'"35,85,118"', 7, 3, FAULT, "661,664"),
     ("thousands without quotes", b'"661,664"', b"661,664", 6, 6, FAULT, "quotes around what has commas"),
-    ("a price in thirds of cents", b"0.85,1,1\n" + SEGMENT_4, b"0.853,1,1\n" + SEGMENT_4, 6, 4, FAULT, "two decimals"),
+    (
+        "a price in thirds of cents",
+        b"0.85,1,1\n" + SEGMENT_4,
+        b"0.853,1,1\n" + SEGMENT_4,
+        6,
+        4,
+        FAULT,
+        "two decimals",
+    ),
     ("a decimal comma", b"0.85,1,1\n" + SEGMENT_4, b'"0,85",1,1\n' + SEGMENT_4, 6, 4, FAULT, "is no price"),
     ("a price in words", b"0.85,1,1\n" + SEGMENT_4, b"$0.85,1,1\n" + SEGMENT_4, 6, 4, FAULT, "is no price"),
-    ("a price below nothing", b"0.85,1,1\n" + SEGMENT_4, b"-0.85,1,1\n" + SEGMENT_4, 6, 4, FAULT, "is no price"),
-    ("no wholesale price", b"0.85,1,1\n" + SEGMENT_4, b",1,1\n" + SEGMENT_4, 6, 4, FAULT, "wholesale_cpm: is missing"),
-    ("no retail price", b"0.85,1,1\n" + SEGMENT_4, b"0.85,,1\n" + SEGMENT_4, 6, 5, FAULT, "retail_cpm: is missing"),
-    ("sold at a loss", b"0.85,1,1\n" + SEGMENT_4, b"0.85,0.84,1\n" + SEGMENT_4, 6, 5, FAULT, "--below-wholesale"),
+    (
+        "a price below nothing",
+        b"0.85,1,1\n" + SEGMENT_4,
+        b"-0.85,1,1\n" + SEGMENT_4,
+        6,
+        4,
+        FAULT,
+        "is no price",
+    ),
+    (
+        "no wholesale price",
+        b"0.85,1,1\n" + SEGMENT_4,
+        b",1,1\n" + SEGMENT_4,
+        6,
+        4,
+        FAULT,
+        "wholesale_cpm: is missing",
+    ),
+    (
+        "no retail price",
+        b"0.85,1,1\n" + SEGMENT_4,
+        b"0.85,,1\n" + SEGMENT_4,
+        6,
+        5,
+        FAULT,
+        "retail_cpm: is missing",
+    ),
+    (
+        "sold at a loss",
+        b"0.85,1,1\n" + SEGMENT_4,
+        b"0.85,0.84,1\n" + SEGMENT_4,
+        6,
+        5,
+        FAULT,
+        "--below-wholesale",
+    ),
     ("buyable 2", b"0.85,1,1\n" + SEGMENT_4, b"0.85,1,2\n" + SEGMENT_4, 6, 6, FAULT, "neither 1 nor 0"),
     ("buyable yes", b"0.85,1,1\n" + SEGMENT_4, b"0.85,1,true\n" + SEGMENT_4, 6, 6, FAULT, "neither 1 nor 0"),
     ("buyable empty", b"Group 2,,,,,0", b"Group 2,,,,,", 9, 6, FAULT, "buyable: is empty"),
@@ -68,8 +108,16 @@ VARIANTS = [
     ("a code of the root", b"|BlueKai,,,,,0", b"|BlueKai,7,,,,0", 2, 2, FAULT, "stands at the root"),
     ("a field too few", b"Segment 2,,,,,0", b"Segment 2,,,,0", 5, 5, FAULT, "has 5 fields, the header 6"),
     ("a quote not closed", b'"661,664"', b'"661,664', 6, 1, FAULT, "a quote is not closed"),
-    ("text behind a quote", b'"661,664"', b'"661"664"', 6, 1, FAULT, "is no CSV"),
-    ("a line end in quotes", SEGMENT_3, SEGMENT_3.replace(b"|B", b'"|B').replace(b" 3,", b'\n3",'), 6, 1, FAULT, None),
+    ("text behind a quote", b'"661,664"', b'"661"664"', 6, 1, FAULT, "behind a closing quote"),
+    (
+        "a line end in quotes",
+        SEGMENT_3,
+        SEGMENT_3.replace(b"|B", b'"|B').replace(b" 3,", b'\n3",'),
+        6,
+        1,
+        FAULT,
+        None,
+    ),
     ("Latin-1", b"|Segment 3,", b"|S\xe9gment,", 6, 1, FAULT, "is not UTF-8"),
     ("UTF-16", SAMPLE, SAMPLE.decode().encode("utf-16"), 1, 1, FAULT, "is UTF-16"),
     ("nothing", SAMPLE, b"", 1, 1, FAULT, "is empty"),
@@ -85,11 +133,22 @@ VARIANTS = [
     ("Cyrillic letters", b"|Segment 3,", b"|" + CYRILLIC + b",", 6, 1, MENDED, "write HTML entities"),
     ("a byte order mark", b"full_path", b"\xef\xbb\xbffull_path", 1, 1, WARNING, "byte order mark"),
     ("no row of a parent", GROUP_2, b"", 9, 1, WARNING, "its parent '|BlueKai|Group 2' has no row"),
-    ("a parent behind its child", SAMPLE, SAMPLE.replace(GROUP_2, b"") + GROUP_2, 14, 1, WARNING, "its child in line 9"),
+    (
+        "a parent behind its child",
+        SAMPLE,
+        SAMPLE.replace(GROUP_2, b"") + GROUP_2,
+        14,
+        1,
+        WARNING,
+        "its child in line 9",
+    ),
 ]
 
 
-def faults(content: bytes, form: Form, rules: Rules = Rules()) -> list:
+RULES = Rules()
+
+
+def faults(content: bytes, form: Form, rules: Rules = RULES) -> list:
     return list(read_bytes(content, "file", form, rules).faults)
 
 
@@ -98,8 +157,8 @@ def faults(content: bytes, form: Form, rules: Rules = Rules()) -> list:
     [variant[1:] for variant in VARIANTS],
     ids=[variant[0] for variant in VARIANTS],
 )
-def test_a_broken_csv(old, new, line, column, severity, words):
-    """Each variant of the seed's sample is reported at its line and column; the first fault says what is wrong."""
+def test_a_broken_csv(old, new, line, column, severity, words):  # noqa: PLR0917  # a variant has as many
+    """Each variant of the seed's sample is one fault at its line and column, in plain words."""
     broken = SAMPLE.replace(old, new)
     assert broken != SAMPLE
     found = faults(broken, Form.CSV)
@@ -120,7 +179,7 @@ def test_a_broken_csv(old, new, line, column, severity, words):
         SAMPLE.replace(b"\n", b"\n\n"),
         SAMPLE.replace(b"|BlueKai|Group 2,", b'"|BlueKai|Group 2",'),
         SAMPLE.replace(b"Segment 3", b"S&#233;gment"),
-        SAMPLE.replace(b"Segment 3", "Ségment – 3".encode()),
+        SAMPLE.replace(b"Segment 3", "Ségment \u2013 3".encode()),
         SAMPLE.replace(b"|Group 1,,,,,0", b"|Group 1,,5,,,0"),
     ],
     ids=["CRLF", "no end", "blank lines", "quotes", "entities", "Latin letters", "users of a category"],
@@ -157,8 +216,15 @@ GOOD_JSON = """\
 }
 """
 JSON_VARIANTS = [
-    ("uniques in quotes", '"uniques": 10, "retail_cpm": 0.5, "buyable": true}', '"uniques": "10", "retail_cpm": 0.5, "buyable": true}', 8, 47, "a number"),
-    ("an exponent", "0.5, \"buyable\": true}", "5e-1, \"buyable\": true}", 8, 65, "is no price"),
+    (
+        "uniques in quotes",
+        '"uniques": 10, "retail_cpm": 0.5, "buyable": true}',
+        '"uniques": "10", "retail_cpm": 0.5, "buyable": true}',
+        8,
+        47,
+        "a number",
+    ),
+    ("an exponent", '0.5, "buyable": true}', '5e-1, "buyable": true}', 8, 65, "is no price"),
     ("buyable 1", "true}", "1}", 8, 81, "must be true or false"),
     ("no buyable", ', "buyable": true}', "}", 8, 7, "buyable: is missing"),
     ("no name", '"name": "Two", ', "", 8, 7, "name: is missing"),
@@ -170,7 +236,14 @@ JSON_VARIANTS = [
     ("a name of Cyrillic letters", '"Two"', '"Группа"', 8, 16, "write HTML entities"),
     ("half a character", '"Two"', '"\\ud800"', 8, 16, "cannot be seen"),
     ("an id that is none", "[1]", "[-1]", 2, 37, "no such number"),
-    ("permissions that are a list", '{"organizations": [1], "agencies": [], "advertisers": []}', "[]", 2, 18, "must be a mapping"),
+    (
+        "permissions that are a list",
+        '{"organizations": [1], "agencies": [], "advertisers": []}',
+        "[]",
+        2,
+        18,
+        "must be a mapping",
+    ),
     ("a list for a number", "1234", "[1]", 3, 16, "must be a single value"),
     ("a comma too many", "true}\n", "true},\n", 9, 5, "no valid JSON"),
     ("a comma missing", "1234,", "1234", 4, 3, "no valid JSON: a comma or }"),

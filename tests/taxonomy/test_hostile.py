@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.taxonomy import Faults, Form, Rules, read, read_bytes, rules, table
@@ -13,13 +13,44 @@ RULES = Rules()
 HEADER = b"full_path,code,uniques,wholesale_cpm,retail_cpm,buyable\n"
 PIECES = [
     HEADER,
-    *[b"|", b",", b"\n", b"\r", b'"', b"\\", b"\x00", b"\xff", b"\xc3", b"1", b"0.5", b"|A|B,1,1,1,1,1\n", b";"],
-    *[b"{", b"}", b"[", b"]", b":", b": ", b"- ", b"  ", b"\t", b"&a ", b"*a", b"!!int ", b"<<", b"---\n", b"#"],
+    *[
+        b"|",
+        b",",
+        b"\n",
+        b"\r",
+        b'"',
+        b"\\",
+        b"\x00",
+        b"\xff",
+        b"\xc3",
+        b"1",
+        b"0.5",
+        b"|A|B,1,1,1,1,1\n",
+        b";",
+    ],
+    *[
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b":",
+        b": ",
+        b"- ",
+        b"  ",
+        b"\t",
+        b"&a ",
+        b"*a",
+        b"!!int ",
+        b"<<",
+        b"---\n",
+        b"#",
+    ],
     *[b'"taxonomy":', b'"name":', b'"children":', b'"\\ud800"', b"taxonomy:\n  name: ", b"null", b"1e999"],
-    *[b"|", b">", b"%YAML 9\n", b"? ", b"'", b"\xef\xbb\xbf", b"\xfe\xff", "М".encode(), b"&#1052;", b"&#0;"],
+    *[b"|", b">", b"%YAML 9\n", b"? ", b"'", b"\xef\xbb\xbf", b"\xfe\xff", "Ж".encode(), b"&#1052;", b"&#0;"],
 ]
 
 
+@example(content=b'full_path\tcode\n"a"b\tc\n')
 @given(content=st.lists(st.sampled_from(PIECES) | st.binary(max_size=3), max_size=30).map(b"".join))
 @pytest.mark.parametrize("form", list(Form))
 def test_any_bytes_are_read_or_told(content, form):
@@ -91,9 +122,21 @@ def test_a_file_without_end_is_left(tmp_path):
 
 
 def test_faults_are_kept_in_bounds():
-    """Of a hundred thousand faults the first thousand are kept, and the others counted."""
-    reading = read_bytes(HEADER + b"x,,,,,0\n" * 100_000, "file", Form.CSV, RULES)
-    assert (len(reading.faults), reading.further) == (MOST_KEPT, 100_000 - MOST_KEPT)
+    """Of ten thousand faults the first thousand are kept, and the others counted."""
+    reading = read_bytes(HEADER + b"x,,,,,0\n" * 10_000, "file", Form.CSV, RULES)
+    assert (len(reading.faults), reading.further) == (MOST_KEPT, 10_000 - MOST_KEPT)
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x,,,,,0\n"])
+def test_lines_without_end_are_left(line, monkeypatch):
+    """Lines that are blank or wrong make no nodes, and are counted too: nobody reads 100 MB of them."""
+    monkeypatch.setattr(table, "MOST_LINES", 1_000)
+    taken = itertools.count(2)
+    lines = (line for _ in taken)
+    with pytest.raises(Unreadable) as end:
+        table.read(itertools.chain([HEADER], lines), Faults("file"), RULES)
+    assert "more than 1,000 lines" in str(end.value)
+    assert next(taken) == 1_002
 
 
 def test_as_many_nodes_as_are_allowed():

@@ -103,9 +103,12 @@ def test_a_creation_lists_nobody_rather_than_nothing():
     taxonomy = read(SEEDS / "seed_sample.csv", RULES).taxonomy
     assert creation(taxonomy)["permissions"] == {"organizations": [], "agencies": [], "advertisers": []}
     assert taxonomy.permissions is None
-    assert Permissions() == read_bytes(
-        written(taxonomy, Form.JSON).encode(), "made.json", Form.JSON, RULES
-    ).taxonomy.permissions
+    assert (
+        Permissions()
+        == read_bytes(
+            written(taxonomy, Form.JSON).encode(), "made.json", Form.JSON, RULES
+        ).taxonomy.permissions
+    )
 
 
 def test_hashed_codes():
