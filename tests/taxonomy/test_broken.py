@@ -311,3 +311,11 @@ def test_a_broken_yaml(old, new, line, column, words):
     assert GOOD_YAML.count(old) == 1
     found = faults(GOOD_YAML.replace(old, new).encode(), Form.YAML)
     assert [(line, column)] == [(fault.line, fault.column) for fault in found if words in str(fault)]
+
+
+def test_blank_lines_count_in_json():
+    """Several line ends between two values are as many lines."""
+    (fault,) = faults(
+        GOOD_JSON.replace('"vendor_id": 1234', '"vendor_id":\r\n\r\n\n  -1').encode(), Form.JSON
+    )
+    assert (fault.line, fault.column, fault.field) == (6, 3, "vendor_id")

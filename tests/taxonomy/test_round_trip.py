@@ -153,3 +153,14 @@ def test_what_was_written_otherwise_is_one_taxonomy():
         "|A,,,,,0\n|A|B,,,,,0\n|A|B|&#1052;,7,1000,0.50,1.00,1\n"
     )
     assert reading.taxonomy.at(("A", "B", "\u041c")).wholesale_cpm == Decimal("0.50")
+
+
+@pytest.mark.parametrize("code", ["007", "1e3", "null", "~", "0x10", "1_000", "-1", "&amp;", "#1", "yes"])
+@pytest.mark.parametrize("form", list(Form))
+def test_a_hashed_code_stays_the_text_that_it_is(code, form):
+    """A code that looks like a number or a word of YAML comes back as it was."""
+    segment = Node(
+        name="B", code=code, uniques=1, wholesale_cpm=Decimal(0), retail_cpm=Decimal(0), buyable=True
+    )
+    taxonomy = Taxonomy(root=Node(name="A", children=(segment,)), use_hash=True)
+    assert read(written(taxonomy, form), form, taxonomy).path_of(code) == ("A", "B")
