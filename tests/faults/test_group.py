@@ -130,7 +130,7 @@ def test_a_member_dies_during_an_upload(site):
 
 @pytest.mark.failure(22)
 def test_a_bridge_that_slept_too_long(site):
-    """Missed with a window open: it seals, commits once the partitions are ours again, takes no event twice."""
+    """Missed with a window open: it seals, commits once partitions are ours again, takes no event twice."""
     site.config["window"]["max_age"] = "1h"
     site.config["kafka"]["properties"]["max.poll.interval.ms"] = 6000
     site.config["http"]["listen"] = f"127.0.0.1:{free_port()}"
