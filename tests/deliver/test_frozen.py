@@ -17,9 +17,9 @@ from bridge.deliver.remote import Outcome, Reason, UploadFailed
 from bridge.deliver.sftp import SftpRemote
 from bridge.deliver.ssh import Patience
 from bridge.deliver.uploading import LASTING_PAUSE
-from bridge.demo import sftp_server
-from bridge.demo.sftp_server import Session, SftpServer
 from bridge.name_service import NameService
+from bridge.sandbox import sftp_server
+from bridge.sandbox.sftp_server import Session, SftpServer
 from tests.parts.delivering import Site, Write
 from tests.parts.waiting import until
 

@@ -10,7 +10,7 @@ import yaml
 
 from bridge.clock import DAY, HOUR, Clock
 from bridge.config import load
-from bridge.demo.sftp_server import Limits, SftpServer
+from bridge.sandbox.sftp_server import Limits, SftpServer
 from bridge.service.outside import over_sftp
 from bridge.service.service import Service
 from tests.parts import oracle

@@ -13,8 +13,8 @@ from bridge.clock import HOUR, MINUTE
 from bridge.config import SftpSettings
 from bridge.deliver.remote import Outcome, Reason, Receipt, UploadFailed, UploadStage
 from bridge.deliver.sftp import SftpRemote
-from bridge.demo.sftp_server import Limits, Session, SftpServer
 from bridge.errors import BridgeError
+from bridge.sandbox.sftp_server import Limits, Session, SftpServer
 
 DAY_START = 1_793_491_200_000
 SIZE = 300_000
@@ -279,7 +279,9 @@ def test_a_server_that_cannot_start_says_so(tmp_path):
     server = SftpServer(tmp_path, clock=SetClock(DAY_START), username="user", password="word")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
-        with pytest.raises(BridgeError, match=r"^the demo's SFTP server does not start: .*in use"):
+        with pytest.raises(
+            BridgeError, match=r"^the SFTP server does not start on 127.0.0.1:[0-9]+: .*in use"
+        ):
             server.start()
     server.port = 0
     server.start()

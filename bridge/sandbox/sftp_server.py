@@ -1,4 +1,4 @@
-"""An SFTP server in the process, on loopback: it counts by its own clock and refuses what is above quota.
+"""An SFTP server in the process: it counts by its own clock and refuses what is above quota.
 
 Every file opened for writing takes a slot of the hour; its bytes count on the day they are written. Where it
 is closed or renamed in a later hour, it takes a slot of that one too, as whoever keeps the quota must assume
@@ -9,9 +9,10 @@ import asyncio
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncssh
 
@@ -37,7 +38,10 @@ class Limits:
     """What the server takes."""
 
     files_per_hour: int = 20
+    """Begins anew on the hour, UTC."""
     bytes_per_day: int = 5 * GB
+    """Begins anew at midnight, UTC."""
+    bytes_per_file: int = 4 * GB
     temporary_suffix: str = ".part"
     """A file of such a name has not arrived yet."""
 
@@ -45,9 +49,12 @@ class Limits:
 class Judge:
     """What was taken, by the server's clock; called in the server's thread alone."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, limits: Limits, clock: Clock, heard: "Callable[[Arrival], None]" = lambda _: None
+    ) -> None:
         self._limits = limits
         self._clock = clock
+        self._heard = heard
         self._files: Counter[int] = Counter()
         self._bytes: Counter[int] = Counter()
         self.arrivals: list[Arrival] = []
@@ -62,14 +69,34 @@ class Judge:
         """Most slots that were taken of an hour."""
         return max(self._files.values(), default=0)
 
+    def used(self) -> tuple[int, int]:
+        """Slots of this hour and bytes of this day that are taken."""
+        now = self.now()
+        return self._files[now // HOUR], self._bytes[now // DAY]
+
+    def remember(self, arrivals: Iterable[Arrival]) -> None:
+        """Count what arrived at an earlier server."""
+        for arrival in arrivals:
+            self._files[arrival.at // HOUR] += 1
+            self._bytes[arrival.at // DAY] += arrival.bytes
+
     def opened(self, name: str) -> int:
         """Take a slot of the hour, which is returned; asyncssh.SFTPError if there is none."""
         hour = self.now() // HOUR
         self._take_slot(name, hour)
         return hour
 
-    def written(self, name: str, size: int) -> None:
-        """Take bytes of the day; asyncssh.SFTPError if too few are left."""
+    def written(self, name: str, size: int, end: int) -> None:
+        """Take bytes of the day; asyncssh.SFTPError if too few are left, or the file becomes too large.
+
+        Args:
+            name: Of the file.
+            size: How many bytes are written.
+            end: How long the file is then, at least.
+        """
+        if end > self._limits.bytes_per_file:
+            self._violated(f"{name}: larger than {self._limits.bytes_per_file} bytes")
+            raise asyncssh.SFTPFailure(f"{name} is too large: {self._limits.bytes_per_file} bytes at most")
         day = self.now() // DAY
         if self._bytes[day] + size > self._limits.bytes_per_day:
             self._refuse(f"{name}: more than {self._limits.bytes_per_day} bytes on day {day}")
@@ -86,15 +113,20 @@ class Judge:
         """Record a file, unless its name is temporary."""
         if not path.name.endswith(self._limits.temporary_suffix):
             size = path.stat().st_size
-            self.arrivals.append(Arrival(name=path.name, at=self.now(), bytes=size))
+            arrival = Arrival(name=path.name, at=self.now(), bytes=size)
+            self.arrivals.append(arrival)
+            self._heard(arrival)
 
     def _take_slot(self, name: str, hour: int) -> None:
         if self._files[hour] >= self._limits.files_per_hour:
             self._refuse(f"{name}: more than {self._limits.files_per_hour} files in hour {hour}")
         self._files[hour] += 1
 
-    def _refuse(self, violation: str) -> None:
+    def _violated(self, violation: str) -> None:
         self.violations.append(violation)
+
+    def _refuse(self, violation: str) -> None:
+        self._violated(violation)
         raise asyncssh.SFTPFailure(f"quota exceeded: {violation}")
 
 
@@ -124,7 +156,7 @@ class Session(asyncssh.SFTPServer):
 
     def write(self, file_obj: object, offset: int, data: bytes) -> int:
         """Bytes count before they are written."""
-        self._judge.written(self._names[file_obj], len(data))
+        self._judge.written(self._names[file_obj], len(data), offset + len(data))
         return super().write(file_obj, offset, data)  # type: ignore[return-value]  # ours are files: no awaitable
 
     def fstat(self, file_obj: object) -> asyncssh.SFTPAttrs:
@@ -163,6 +195,10 @@ class Session(asyncssh.SFTPServer):
         return Path(os.fsdecode(self.map_path(os.fsencode(name))))
 
 
+Sessions: TypeAlias = Callable[["asyncssh.SSHServerChannel[bytes]", Path, Judge], Session]
+"""Makes what one client sees."""
+
+
 class SftpServer:
     """The server: `start`, use `port` and `host_key`, `stop`; both may be called again."""
 
@@ -174,20 +210,39 @@ class SftpServer:
         username: str,
         password: str,
         limits: Limits | None = None,
-        session: type[Session] = Session,
+        session: Sessions = Session,
+        key: asyncssh.SSHKey | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        heard: Callable[[Arrival], None] = lambda _: None,
     ) -> None:
+        """Nothing listens yet.
+
+        Args:
+            directory: Where files are put.
+            clock: The server's.
+            username: The one that may log in.
+            password: Its password.
+            limits: None: the seed's.
+            session: What each client sees.
+            key: The host's; None: a new one.
+            host: Where it listens.
+            port: 0: any that is free.
+            heard: Told of each arrival, in the server's thread, which it must not hold up.
+        """
         asyncssh.set_log_level("CRITICAL")
         self._directory = directory
-        self._judge = Judge(limits or Limits(), clock)
+        self._judge = Judge(limits or Limits(), clock, heard)
         self._session = session
         self._login = (username, password)
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._key = key or asyncssh.generate_private_key("ssh-ed25519")
+        self._host = host
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._fault: Exception | None = None
         self._connections: set[asyncssh.SSHServerConnection] = set()
-        self.port = 0
+        self.port = port
         """Where it listens, from the first start on."""
 
     @property
@@ -205,13 +260,21 @@ class SftpServer:
         """What was refused for quota."""
         return tuple(self._judge.violations)
 
+    def used(self) -> tuple[int, int]:
+        """Files of this hour and bytes of this day that count, by the server's clock."""
+        return self._judge.used()
+
+    def remember(self, arrivals: Iterable[Arrival]) -> None:
+        """Count what arrived at an earlier server; before the start."""
+        self._judge.remember(arrivals)
+
     @property
     def busiest_hour(self) -> int:
         """Most files that counted in one hour; to be asked once it has stopped."""
         return self._judge.busiest_hour
 
     def start(self) -> None:
-        """Listen on loopback; returns when it does.
+        """Listen; returns when it does.
 
         Raises:
             BridgeError: It cannot.
@@ -222,7 +285,9 @@ class SftpServer:
         self._thread.start()
         listening.wait()
         if self._fault is not None:
-            raise BridgeError(f"the demo's SFTP server does not start: {self._fault}") from self._fault
+            raise BridgeError(
+                f"the SFTP server does not start on {self._host}:{self.port}: {self._fault}"
+            ) from self._fault
 
     def stop(self) -> None:
         """Refuse connections and cut those that are open."""
@@ -245,7 +310,7 @@ class SftpServer:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         acceptor = await asyncssh.listen(
-            "127.0.0.1",
+            self._host,
             self.port,
             server_host_keys=[self._key],
             server_factory=lambda: _LogIn(self._login, self._connections),
