@@ -20,7 +20,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from bridge.cli import check, dead_letters, demo, file, plan, replay, run, status, taxonomy
+from bridge.cli import check, dead_letters, demo, file, plan, replay, run, sandbox, status, taxonomy
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -39,6 +39,7 @@ app.command("replay")(replay.replay)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command("demo")(demo.demo)
+app.command("sandbox")(sandbox.sandbox)
 
 
 def _tell_version(asked: bool) -> None:

@@ -20,7 +20,8 @@ from bridge.demo.feed import Feed
 from bridge.demo.outcome import File, Look, Outcome
 from bridge.demo.site import ACCOUNT, FILES_PER_HOUR, PASSWORD, USERNAME, Site
 from bridge.observe import log
-from bridge.sandbox.sftp_server import Limits, SftpServer
+from bridge.sandbox.limits import Limits
+from bridge.sandbox.sftp_server import SftpServer
 from bridge.service.opening import LEDGER
 from bridge.service.outside import over_sftp
 from bridge.service.service import Service

@@ -18,8 +18,7 @@ import asyncssh
 
 from bridge.clock import DAY, HOUR, SECOND, Clock
 from bridge.errors import BridgeError
-
-GB = 1_000_000_000
+from bridge.sandbox.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,19 +30,6 @@ class Arrival:
     """By the server's clock, epoch ms."""
     bytes: int
     """Its size."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """What the server takes."""
-
-    files_per_hour: int = 20
-    """Begins anew on the hour, UTC."""
-    bytes_per_day: int = 5 * GB
-    """Begins anew at midnight, UTC."""
-    bytes_per_file: int = 4 * GB
-    temporary_suffix: str = ".part"
-    """A file of such a name has not arrived yet."""
 
 
 class Judge:

@@ -10,7 +10,8 @@ import yaml
 
 from bridge.clock import DAY, HOUR, Clock
 from bridge.config import load
-from bridge.sandbox.sftp_server import Limits, SftpServer
+from bridge.sandbox.limits import Limits
+from bridge.sandbox.sftp_server import SftpServer
 from bridge.service.outside import over_sftp
 from bridge.service.service import Service
 from tests.parts import oracle

@@ -14,7 +14,8 @@ from bridge.config import SftpSettings
 from bridge.deliver.remote import Outcome, Reason, Receipt, UploadFailed, UploadStage
 from bridge.deliver.sftp import SftpRemote
 from bridge.errors import BridgeError
-from bridge.sandbox.sftp_server import Limits, Session, SftpServer
+from bridge.sandbox.limits import Limits
+from bridge.sandbox.sftp_server import Session, SftpServer
 
 DAY_START = 1_793_491_200_000
 SIZE = 300_000

@@ -1,0 +1,151 @@
+"""The stand-in as a whole: an SFTP server, processing, and HTTP, over one directory."""
+
+from contextlib import ExitStack
+from functools import partial
+from typing import Self
+
+from bridge.clock import Clock
+from bridge.errors import BridgeError
+from bridge.observe.http import HEADERS
+from bridge.sandbox.application import application
+from bridge.sandbox.control import LONGEST, Control
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.introduction import introduction
+from bridge.sandbox.journal import Journal
+from bridge.sandbox.log_api import LogApi
+from bridge.sandbox.page import Quota, View, rendered
+from bridge.sandbox.processing import Processing
+from bridge.sandbox.session import PartnerSession
+from bridge.sandbox.settings import Address, Settings
+from bridge.sandbox.sftp_server import Arrival, SftpServer
+from bridge.sandbox.site import SandboxSite
+from bridge.web.bounds import Bounds
+from bridge.web.server import WebServer
+
+
+class Sandbox:
+    """Runs from its entry to its exit."""
+
+    def __init__(self, site: SandboxSite, settings: Settings, clock: Clock) -> None:
+        """Nothing listens yet."""
+        self.site = site
+        self.settings = settings
+        self.faults = Faults()
+        self.processing = Processing(
+            site.files, Journal(site.journal), rules=settings.rules, order=settings.order, clock=clock
+        )
+        self._clock = clock
+        self._running = ExitStack()
+        self._server = SftpServer(
+            site.files,
+            clock=clock,
+            username=settings.username,
+            password=site.password,
+            limits=settings.limits,
+            session=partial(PartnerSession, taken=self.processing.taken),
+            key=site.host_key,
+            host=settings.sftp.host,
+            port=settings.sftp.port,
+            heard=self._hear,
+        )
+        self._http_port = settings.http.port
+
+    @property
+    def sftp(self) -> Address:
+        """Where the SFTP server listens, once it does."""
+        return Address(host=self.settings.sftp.host, port=self._server.port)
+
+    @property
+    def http(self) -> Address:
+        """Where the page is, once it is."""
+        return Address(host=self.settings.http.host, port=self._http_port)
+
+    @property
+    def host_key(self) -> str:
+        """Of the SFTP server: `ssh-ed25519 AAAA...`, to be pinned."""
+        return self._server.host_key
+
+    @property
+    def introduction(self) -> str:
+        """How a bridge is pointed at it, once it runs."""
+        return introduction(
+            self.settings,
+            sftp=self.sftp,
+            http=self.http,
+            host_key=self.host_key,
+            password_file=self.site.password_file,
+        )
+
+    @property
+    def fault(self) -> BridgeError | None:
+        """Why it cannot go on."""
+        return self.processing.fault
+
+    def __enter__(self) -> Self:
+        """Load again what was loaded, then listen.
+
+        Raises:
+            BridgeError: The directory is used by another, a file in it was changed, an address is taken.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self.site.lock(self._clock))
+            self.processing.restore(self.settings.limits.temporary_suffix)
+            self._server.remember(
+                Arrival(name=one.name, at=one.received_at, bytes=one.bytes)
+                for one in self.processing.records()
+            )
+            http = stack.enter_context(self._web())
+            self._http_port = http.port
+            self.processing.start()
+            stack.callback(self.processing.stop)
+            self._server.start()
+            stack.callback(self._server.stop)
+            self._running = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _hear(self, arrival: Arrival) -> None:
+        self.processing.hear(arrival.name, arrival.bytes, arrival.at)
+
+    def _web(self) -> WebServer:
+        settings = self.settings
+        log = LogApi(
+            self.processing.records,
+            self.faults,
+            username=settings.username,
+            password=self.site.password,
+            page_size=settings.page_size,
+        )
+        return WebServer(
+            application(self._page, log, self._control(), log_path=settings.log_path),
+            str(settings.http),
+            setting="--listen",
+            headers=HEADERS | {"Server": "s2s-bridge sandbox", "Connection": "close"},
+            bounds=Bounds(answer_seconds=2.0 * LONGEST),  # an answer may be slow because that was asked for
+        )
+
+    def _control(self) -> Control | None:
+        return Control(self.faults, self.processing.resume) if self.settings.control else None
+
+    def _page(self) -> bytes:
+        files, size = self._server.used()
+        limits = self.settings.limits
+        return rendered(
+            View(
+                now=self._clock.now(),
+                sftp=str(self.sftp),
+                username=self.settings.username,
+                log_path=self.settings.log_path,
+                files=self.processing.records(),
+                held=self.processing.held(),
+                suspended=self.processing.suspended,
+                fault=str(self.fault or ""),
+                refusals=self._server.violations,
+                quotas=(
+                    Quota(name="Files of this hour", used=files, limit=limits.files_per_hour),
+                    Quota(name="Bytes of this day", used=size, limit=limits.bytes_per_day, bytes=True),
+                ),
+            )
+        )
