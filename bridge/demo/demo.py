@@ -147,13 +147,13 @@ class Demo:
     def _outcome(self) -> Outcome:
         faults = tuple(fault for file in self._files for fault in self._faults(file.name))
         right = fold.of_events(self._events)
-        found = fold.of_files(file.text for file in self._files)
+        loaded = fold.of_files(self._site.server / file.name for file in self._files)
         return Outcome(
             files=tuple(self._files),
             memberships=len(right),
             users=len({membership[:3] for membership in right}),
-            differences=tuple(fold.differences(found, right)),
-            faults=faults,
+            differences=tuple(fold.differences(loaded.held, right)),
+            faults=(*faults, *loaded.faults),
             refused=self._site.dead_letters(),
             meant_refused=Counter(event.refused for event in self._events if event.refused),
             busiest_hour=self._server.busiest_hour,

@@ -1,15 +1,15 @@
-"""What the platform holds after the files, and what it should hold after the events.
-
-Read by the seed's words alone (s2s_data_import, Audience File), with nothing of the bridge: a row begins with
-a user; `-1` alone removes the user from everything; `segment:-1` removes; `segment:timestamp` adds.
-"""
+"""What the platform holds after the files, as the sandbox loads them, and what it should after the events."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bridge.demo.events import Event
+from bridge.sandbox.loader import load
+from bridge.sandbox.platform import Platform
+from bridge.sandbox.rules import Rules
 
 PLACEHOLDER = "9999999"
 """Stands in where a user is only removed from everything."""
@@ -55,16 +55,40 @@ def read(path: Path) -> AudienceText:
         return AudienceText(name=path.name, lines=tuple(line.removesuffix("\n") for line in text))
 
 
-def of_files(texts: Iterable[AudienceText]) -> dict[Membership, int]:
-    """Who is in which segment, and since when, once these files are applied in the order of their stamps."""
-    held: dict[tuple[str, bool, str], dict[int, int]] = {}
-    for text in sorted(texts, key=lambda text: text.name.rsplit("_", 1)):
-        for row in text.rows:
-            user, *tokens = row.split(" ")
-            segments = held.setdefault((text.client, text.mobile, user), {})
-            for token in tokens:
-                _apply(segments, token)
-    return {(*who, segment): at for who, segments in held.items() for segment, at in segments.items()}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """What came of files."""
+
+    held: dict[Membership, int]
+    """Who is in which segment, and since when; 0: since it was loaded."""
+    faults: tuple[str, ...]
+    """What was rejected, refused or warned of: `FILE: reason`."""
+
+
+def of_files(paths: Iterable[Path]) -> Loaded:
+    """The platform, once these files are loaded in the order of their stamps."""
+    rules = Rules(account="demo", placeholder=PLACEHOLDER)
+    platform = Platform(PLACEHOLDER)
+    faults: list[str] = []
+    for path in sorted(paths, key=lambda path: path.name.rsplit("_", 1)):
+        verdict = load(platform, partial(_content, path), path.name, now=0, rules=rules)
+        lines = tuple(f"line {fault.line}: {fault.reason}" for fault in verdict.faults)
+        reasons = (verdict.reason, *lines, *verdict.warnings)
+        faults += [f"{path.name}: {reason}" for reason in reasons if reason]
+    return Loaded(held=_memberships(platform), faults=tuple(faults))
+
+
+def _content(path: Path) -> list[bytes]:
+    return [path.read_bytes()]
+
+
+def _memberships(platform: Platform) -> dict[Membership, int]:
+    return {
+        (audience.client, audience.mobile, user, int(segment)): since
+        for audience in platform.audiences()
+        for user in platform.users(audience)
+        for segment, since in platform.memberships(audience, user).items()
+    }
 
 
 def of_events(events: Iterable[Event]) -> dict[Membership, tuple[int, ...]]:
@@ -96,16 +120,6 @@ def differences(
             client, mobile, user, segment = membership
             where = f"{client or 'global'} {'mobile' if mobile else 'display'} {user} {segment}"
             yield f"{where}: files {_said(have)}, events {_said(want)}"
-
-
-def _apply(segments: dict[int, int], token: str) -> None:
-    segment, _, timestamp = token.partition(":")
-    if not timestamp:  # -1 alone
-        segments.clear()
-    elif timestamp == "-1":
-        segments.pop(int(segment), None)
-    elif segment != PLACEHOLDER:
-        segments[int(segment)] = int(timestamp)
 
 
 def _counts(token: str) -> bool:

@@ -150,14 +150,15 @@ EVENTS = [
 ]
 
 
-def arrived(directory: Path, last: str) -> list[fold.AudienceText]:
-    """Files that say what EVENTS say, if the last row of the last global one does."""
-    return [
+def loaded(directory: Path, last: str) -> fold.Loaded:
+    """Of files that say what EVENTS say, if the last row of the last global one does."""
+    texts = [
         audience_file(directory, 202611010002, f"{ANN} 1001:-1\n{last}\n"),
         audience_file(directory, 202611010001, f"{ANN} 1001:0 1002:1790000000\n{BOB} 1001:0\n"),
         audience_file(directory, 202611010001, f"{BOB} 1001:0\n", "Acme"),
         audience_file(directory, 202611010002, f"{BOB} -1 9999999:0\n", "Acme"),
     ]
+    return fold.of_files(directory / text.name for text in texts)
 
 
 def test_equal_states_have_no_differences(tmp_path):
@@ -170,7 +171,9 @@ def test_equal_states_have_no_differences(tmp_path):
         ("", False, BOB, 1003): (0, again + 1),
     }
     for last in (f"{BOB} -1 1002:0 1003:0", f"{BOB} -1 1002:{again} 1003:0"):
-        assert list(fold.differences(fold.of_files(arrived(tmp_path, last)), right)) == []
+        files = loaded(tmp_path, last)
+        assert list(fold.differences(files.held, right)) == []
+        assert files.faults == ()
 
 
 @pytest.mark.parametrize(
@@ -183,8 +186,18 @@ def test_equal_states_have_no_differences(tmp_path):
 )
 def test_a_tampered_file_is_told(tmp_path, last, differences):
     """A membership too few, one too many, and a wrong timestamp are each one difference."""
-    found = fold.of_files(arrived(tmp_path, last))
+    found = loaded(tmp_path, last).held
     assert list(fold.differences(found, fold.of_events(EVENTS))) == differences
+
+
+def test_what_the_platform_does_not_take_is_told(tmp_path):
+    """A refused line, a needless one and a rejected file are each a fault of the demo."""
+    audience_file(tmp_path, 202611010001, f"{ANN} 1001:0\n{ANN} 1002:0\nnobody 1:0\n")
+    audience_file(tmp_path, 202611010002, "", mobile=2)
+    refused, warned, rejected = fold.of_files(tmp_path.iterdir()).faults
+    assert refused.startswith("Demo_EP_202611010001.log.gz: line 11: the user id is not a UUID")
+    assert "1 of 1 users stand on more lines than needed" in warned
+    assert rejected == "Demo_EP_202611010002.log.gz: line 6: Mobile is 0 or 1"
 
 
 def test_what_is_wrong_is_said(tmp_path):
