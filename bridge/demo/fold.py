@@ -72,9 +72,7 @@ def of_files(paths: Iterable[Path]) -> Loaded:
     faults: list[str] = []
     for path in sorted(paths, key=lambda path: path.name.rsplit("_", 1)):
         verdict = load(platform, partial(_content, path), path.name, now=0, rules=rules)
-        lines = tuple(f"line {fault.line}: {fault.reason}" for fault in verdict.faults)
-        reasons = (verdict.reason, *lines, *verdict.warnings)
-        faults += [f"{path.name}: {reason}" for reason in reasons if reason]
+        faults += [f"{path.name}: {remark}" for remark in verdict.remarks]
     return Loaded(held=_memberships(platform), faults=tuple(faults))
 
 

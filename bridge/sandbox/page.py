@@ -15,7 +15,7 @@ from bridge.sandbox.assumptions import assumptions
 from bridge.sandbox.journal import Record
 from bridge.sandbox.platform import Held
 from bridge.sandbox.verdict import Status
-from bridge.units import format_size, iso, plural
+from bridge.units import format_duration, format_size, iso, plural
 
 REFRESH = 5
 """Seconds after which the page is loaded anew."""
@@ -115,5 +115,5 @@ def _template() -> Template:
         tones=TONES,
         marks=MARKS,
     )
-    environment.filters.update(size=format_size, iso=iso)
+    environment.filters.update(size=format_size, duration=format_duration, iso=iso)
     return environment.get_template("page.html")

@@ -1,6 +1,7 @@
 """Who is in which segment, and since when."""
 
 from dataclasses import dataclass
+from sys import intern
 
 from bridge.audience.audience import Audience
 from bridge.sandbox.statements import REMOVE, Statements
@@ -43,7 +44,7 @@ class Platform:
             if timestamp == REMOVE:
                 segments.pop(code, None)
             elif code != self._placeholder:
-                segments[code] = timestamp or now
+                segments[intern(code)] = timestamp or now
         if segments:
             users[row.user] = segments
         else:

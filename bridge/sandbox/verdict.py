@@ -71,6 +71,12 @@ class Verdict:
             said.append(f"{self.without_timestamp} statements without a timestamp were taken as now")
         return tuple(said)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why it was rejected, the refused lines that are kept, and the warnings, for people."""
+        lines = tuple(f"line {fault.line}: {fault.reason}" for fault in self.faults)
+        return tuple(text for text in (self.reason, *lines, *self.warnings) if text)
+
     def to_json(self) -> dict[str, object]:
         """All fields by name."""
         return asdict(self)

@@ -22,7 +22,9 @@ from bridge.config import SftpSettings
 from bridge.deliver.remote import Outcome, Reason, UploadFailed
 from bridge.deliver.sftp import SftpRemote
 from bridge.errors import BridgeError, UsageError
+from bridge.sandbox import assumptions
 from bridge.sandbox.control import FAULTS, RESUME
+from bridge.sandbox.faults import Kind
 from bridge.sandbox.limits import Limits
 from bridge.sandbox.order import Order
 from bridge.sandbox.rules import Rules
@@ -30,6 +32,7 @@ from bridge.sandbox.sandbox import Sandbox
 from bridge.sandbox.settings import LOG_PATH, Address, Settings
 from bridge.sandbox.site import SandboxSite
 from tests.parts.waiting import until
+from tests.sandbox.test_loader import SEED
 
 ROOT = Path(__file__).parents[2]
 START = 1_793_491_200_000 + 20 * MINUTE
@@ -86,11 +89,14 @@ class Site:
         name = f"Agency_Partner_20261101{number:04}.log.gz"
         header = f"Version: 3\nFileIdentifier: {name}\nDateCreated: 1793491200\nUserNamespace: mm\n"
         header += "SegmentNamespace: ep\nMobile: 0\nHashSegments: 0\n\n"
-        local = self.directory / "built"
         text = header + "".join(f"{row}\n" for row in rows)
-        local.write_bytes(gzip.compress(text.encode()) if content is None else content)
-        self.remote(suffix).upload(local, name, lambda _: None)
+        self.send(name, gzip.compress(text.encode()) if content is None else content, suffix)
         return name
+
+    def send(self, name: str, content: bytes, suffix: str | None = ".part") -> None:
+        local = self.directory / "built"
+        local.write_bytes(content)
+        self.remote(suffix).upload(local, name, lambda _: None)
 
     def get(self, path: str = LOG_PATH, *, known: bool = True, **more: object) -> httpx.Response:
         login = {"auth": ("u", self.place.password)} if known else {}
@@ -149,6 +155,28 @@ def test_from_upload_to_log(site: Site):
         assert (bad["file"], bad["status"], bad["bytes"]) == (second, "rejected", 7)
         assert bad["reason"].startswith("not gzip, or damaged")
         assert site.state() == {ANN: {"1": START // SECOND, "2": 5}}
+
+
+def test_the_document_says_what_is_so(site: Site):
+    """docs/sandbox.md: the log's answer, but for sizes; every fault there is; every assumption."""
+    document = (ROOT / "docs" / "sandbox.md").read_text()
+    shown = document[document.index("json.tool\n{") : document.index("```\n\n`received`")]
+    want = json.loads(shown.removeprefix("json.tool\n"))
+    with site.running():
+        name = "Example_Partner_201407302300.log.gz"
+        content = SEED.replace("ExamplePartner_X_201407302300.log.gz", name) + "nobody 1:0\n"
+        packed = gzip.compress(content.encode())
+        site.send(name, packed)
+        site.send("Example_Partner_201407302301.log.gz", packed[:-20])
+        site.done(2)
+        answer = site.get().json()
+    sizes = [{"bytes": one["bytes"]} for one in want["data"]]
+    data = [one | size for one, size in zip(answer["data"], sizes, strict=True)]
+    assert answer | {"data": data} == want
+    assert document.endswith(assumptions.text())
+    assert len(assumptions.assumptions()) == len(assumptions.text().splitlines())
+    for kind in Kind:
+        assert f"| `{kind}` |" in document
 
 
 def test_the_page_tells_of_files_and_audiences(site: Site):
