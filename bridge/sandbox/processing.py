@@ -18,6 +18,15 @@ PIECE = 1 << 20
 """Bytes that are read of a file at a time."""
 
 
+def sound(name: str) -> bool:
+    """Whether a file may be called so: printable ASCII, as what stands in a log and on a page must be."""
+    return name.isascii() and name.isprintable()
+
+
+class Abandoned(Exception):  # noqa: N818  # it tells what became of the file under way
+    """The process ends: what was applied of the file goes with it, and the next start loads it anew."""
+
+
 class Processing:
     """From its entry to its exit it works; `hear` of files, and look at `records` and `held` at any time."""
 
@@ -66,7 +75,8 @@ class Processing:
             self._again(record)
         ended = {record.name: record.processed_at or 0 for record in self._done}
         for path in sorted(self._files.iterdir()):
-            if path.name.endswith(suffix) or path.name in self._loaded or not path.is_file():
+            here = path.is_file() and sound(path.name) and not path.name.endswith(suffix)
+            if not here or path.name in self._loaded:
                 continue
             found = path.stat()
             received_at = found.st_ctime_ns // 1_000_000
@@ -78,7 +88,7 @@ class Processing:
         self._thread.start()
 
     def stop(self) -> None:
-        """End once the file under way is done; those that wait do so at the next start."""
+        """End, in the middle of a file too; it waits, as the others that do, for the next start."""
         self._over = True
         self._wake.set()
         if self._thread.ident is not None:
@@ -137,8 +147,12 @@ class Processing:
                 if wait:
                     self._clock.wait(self._wake, wait)
                     self._wake.clear()
+        except Abandoned:
+            return
         except BridgeError as error:
             self.fault = error
+        except Exception as error:  # noqa: BLE001  # else a thread is gone, and nobody is told
+            self.fault = BridgeError(f"processing ended with {type(error).__name__}: please report it")
 
     def _step(self) -> int:
         """Process what is due first; how long there is nothing to do, ms."""
@@ -167,6 +181,8 @@ class Processing:
         def content() -> Iterator[bytes]:
             with (self._files / name).open("rb") as file:
                 while piece := file.read(PIECE):
+                    if self._over:
+                        raise Abandoned
                     yield piece
 
         try:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import asyncssh
 
+from bridge.sandbox.processing import sound
 from bridge.sandbox.sftp_server import Judge, Session
 
 
@@ -74,6 +75,8 @@ class PartnerSession(Session):
 
     def _ask(self, *paths: bytes) -> None:
         for path in paths:
+            if not sound(os.fsdecode(path)):
+                raise asyncssh.SFTPFailure("file names are printable ASCII")
             if self._is_taken(path):
                 raise asyncssh.SFTPFailure(
                     f"{os.fsdecode(path)} was loaded already: a FileIdentifier is used once"

@@ -27,6 +27,7 @@ from bridge.sandbox.control import FAULTS, RESUME
 from bridge.sandbox.faults import Kind
 from bridge.sandbox.limits import Limits
 from bridge.sandbox.order import Order
+from bridge.sandbox.processing import Abandoned
 from bridge.sandbox.rules import Rules
 from bridge.sandbox.sandbox import Sandbox
 from bridge.sandbox.settings import LOG_PATH, Address, Settings
@@ -225,7 +226,8 @@ def test_quotas_are_the_platforms(site: Site):
 
 
 def test_a_restart_changes_nothing(site: Site):
-    """State, log and quota are as before, moments of processing too; what had no turn has it now."""
+    """State and log are as before, moments of processing too; what waited has its turn; nothing twice."""
+    site.clock.at = SystemClock().now() + SECOND
     with site.running(limits=Limits(files_per_hour=4)):
         site.put(1, f"{ANN} 1:0 2:5")
         site.put(2, content=b"no gzip")
@@ -239,12 +241,43 @@ def test_a_restart_changes_nothing(site: Site):
     (site.place.files / "Agency_Partner_202611010004.log.gz.part").write_bytes(b"not yet here")
     with site.place.journal.open("ab") as journal:
         journal.write(b'{"name": "cut sh')
-    site.clock.at = SystemClock().now() + MINUTE
+    site.clock.at += 2 * MINUTE
     with site.running(limits=Limits(files_per_hour=4)):
         site.done(3)
         assert site.one.host_key == key
         assert site.get().json()["data"][:2] == entries
         assert site.state() == {ANN: before[ANN] | {"3": site.clock.at // SECOND}}
+    with site.running(limits=Limits(files_per_hour=4)):
+        statuses = [one["status"] for one in site.get().json()["data"]]
+        assert statuses == ["loaded", "rejected", "loaded"]
+
+
+def test_a_rejected_file_that_was_sent_again_is_not_forgotten(site: Site):
+    """It waited when the sandbox stopped: the next start loads it, and the first try stays in the log."""
+    site.clock.at = SystemClock().now() - MINUTE
+    with site.running():
+        site.put(1, content=b"no gzip", suffix=None)
+        site.done(1)
+    with site.running(order=Order(delay=HOUR)):
+        site.put(1, f"{ANN} 1:5", suffix=None)
+    site.clock.at += 2 * MINUTE
+    with site.running():
+        until(lambda: [one["status"] for one in site.get().json()["data"]] == ["rejected", "loaded"], "both")
+        assert site.state() == {ANN: {"1": 5}}
+
+
+def test_a_stop_does_not_wait_for_a_file(site: Site):
+    """What is under way is left, not noted, and has its turn at the next start."""
+    with site.running(order=Order(delay=HOUR)) as sandbox:
+        name = site.put(1, f"{ANN} 1:5")
+        processing = sandbox.processing
+    site.clock.at += HOUR
+    with pytest.raises(Abandoned):
+        processing._step()
+    assert not site.place.journal.exists()
+    site.clock.at = SystemClock().now() + MINUTE
+    with site.running():
+        until(lambda: site.log() == {name: "loaded"}, name)
 
 
 def test_after_a_restart_the_hour_is_not_new(site: Site):
@@ -330,6 +363,7 @@ async def _tampering(port: int, password: str, name: str) -> list[str]:
             "truncate": lambda: sftp.truncate(name, 1),
             "mkdir": lambda: sftp.mkdir("folder"),
             "symlink": lambda: sftp.symlink("/etc/passwd", "link"),
+            "name": lambda: sftp.put(__file__, b"a\xff\n"),
         }
         async with sftp.open("other", "wb") as file:
             await file.write(b"x")
@@ -348,7 +382,7 @@ def test_a_partner_cannot_undo_what_is_loaded(site: Site):
         name = site.put(1, f"{ANN} 1:0")
         site.done(1)
         refused = asyncio.run(_tampering(site.one.sftp.port, site.place.password, name))
-    assert refused == ["remove", "rename", "over", "truncate", "mkdir", "symlink"]
+    assert refused == ["remove", "rename", "over", "truncate", "mkdir", "symlink", "name"]
     assert sorted(path.name for path in site.place.files.iterdir()) == [name, "other"]
 
 
