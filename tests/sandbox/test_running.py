@@ -225,6 +225,19 @@ def test_quotas_are_the_platforms(site: Site):
     assert size.value.reason is not Reason.QUOTA
 
 
+@pytest.mark.failure(57)
+def test_limits_are_met_to_the_byte(site: Site):
+    """A file and a day may be exactly as large as allowed; a byte more is refused."""
+    with site.running(limits=Limits(bytes_per_day=6_001, bytes_per_file=6_000)):
+        with pytest.raises(UploadFailed, match="too large"):
+            site.put(1, content=os.urandom(6_001))
+        site.put(2, content=os.urandom(6_000))
+        site.put(3, content=b"x")
+        with pytest.raises(UploadFailed, match="quota exceeded"):
+            site.put(4, content=b"x")
+        assert [path.name[-11:-7] for path in sorted(site.place.files.iterdir())] == ["0002", "0003"]
+
+
 def test_a_restart_changes_nothing(site: Site):
     """State and log are as before, moments of processing too; what waited has its turn; nothing twice."""
     site.clock.at = SystemClock().now() + SECOND
