@@ -121,8 +121,8 @@ def sandbox(
         rules=rules,
         limits=Limits(
             files_per_hour=files_per_hour,
-            bytes_per_day=_read("--bytes-per-day", bytes_per_day, parse_size),
-            bytes_per_file=_read("--max-file-bytes", max_file_bytes, parse_size),
+            bytes_per_day=_within("--bytes-per-day", bytes_per_day, "1MB", None),
+            bytes_per_file=_within("--max-file-bytes", max_file_bytes, "1", "4GB"),
         ),
         order=order,
         control=control,
@@ -164,6 +164,14 @@ def _read(option: str, text: str, read: Callable[[str], int]) -> int:
         return read(text)
     except ValueError as error:
         raise UsageError(f"{option} {text}: {error}") from error
+
+
+def _within(option: str, text: str, least: str, most: str | None) -> int:
+    """A size that a bridge's `quota` may have too."""
+    size = _read(option, text, parse_size)
+    if size < parse_size(least) or (most and size > parse_size(most)):
+        raise UsageError(f"{option} {text}: write {f'{least} to {most}' if most else f'at least {least}'}")
+    return size
 
 
 def _address(option: str, text: str) -> Address:

@@ -17,6 +17,7 @@ import httpx2 as httpx
 import pytest
 import yaml
 
+from bridge.cli import main
 from bridge.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from bridge.config import SftpSettings
 from bridge.deliver.remote import Outcome, Reason, UploadFailed
@@ -514,3 +515,40 @@ def test_the_command(tmp_path: Path):
     assert (process.returncode, out, err) == (0, "", "")
     assert sorted(path.name for path in place.iterdir()) == ["files", "host_key", "lock", "sftp-password"]
     assert place.joinpath("sftp-password").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--listen", "8081", "write host:port"),
+        ("--sftp", "127.0.0.1:99999", "write host:port"),
+        ("--bytes-per-day", "1KB", "write at least 1MB"),
+        ("--max-file-bytes", "5GB", "write 1 to 4GB"),
+        ("--delay", "soon", "is no duration"),
+        ("--username", "a:b", "printable ASCII without a colon"),
+        ("--log-path", "/", "the page has / already"),
+    ],
+)
+def test_wrong_options_are_told_in_a_line(capsys, tmp_path: Path, option: str, value: str, said: str):
+    """Exit 2, the option named, and nothing is made."""
+    assert main(["sandbox", "--directory", str(tmp_path / "new"), option, value]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert option in err
+    assert said in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path):
+    """No asyncssh: one line that names the extra, exit 2; and no other command needs it."""
+    code = "import sys; sys.modules['asyncssh'] = None; import bridge.cli; sys.exit(bridge.cli.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sandbox", "--directory", str(tmp_path / "new")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "pip install 's2s-bridge[demo]'" in done.stderr
+    assert not (tmp_path / "new").exists()
