@@ -58,17 +58,21 @@ def test_events_become_memberships_of_the_platform(kafka, tmp_path):
     """What was produced is what is held: every file is loaded, no line is refused, nobody is on two lines."""
     kafka.create_topic(TOPIC, 4)
     load = Load(events=3_000, users=300, clients=(None, "Acme"))
-    placed = bridging.produce(kafka, TOPIC, made.make(load, 5))
+    events = made.make(load, 5)
+    placed = []
     settings = Settings(http=LOOPBACK, sftp=LOOPBACK, rules=Rules(account="sandbox"))
     with Sandbox(SandboxSite(tmp_path / "sandbox"), settings, SystemClock()) as sandbox:
-        bridging.Bridge(tmp_path, configured(kafka, sandbox, tmp_path)).drain()
+        bridge = bridging.Bridge(tmp_path, configured(kafka, sandbox, tmp_path))
+        for half in (events[:1_500], events[1_500:]):
+            placed += bridging.produce(kafka, TOPIC, half)
+            bridge.drain()
         login = ("sandbox", sandbox.site.password)
 
         def entries() -> list[dict]:
             return httpx.get(f"http://{sandbox.http}{LOG_PATH}", auth=login).json()["data"]
 
         until(lambda: all(one["status"] != "received" for one in entries()), "the files to be processed")
-        assert len(entries()) == 4
+        assert len(entries()) == 8
         for one in entries():
             assert (one["status"], one["lines_refused"], one["warnings"]) == ("loaded", 0, [])
         assert oracle.same(held(sandbox), oracle.last_write_wins(placed)) == []
