@@ -20,7 +20,20 @@ from typing import Annotated
 import structlog
 import typer
 
-from bridge.cli import check, dead_letters, demo, file, plan, replay, run, sandbox, status, taxonomy
+from bridge.cli import (
+    check,
+    dead_letters,
+    demo,
+    file,
+    pixel_mapping,
+    plan,
+    replay,
+    run,
+    sandbox,
+    status,
+    support,
+    taxonomy,
+)
 from bridge.config import ConfigurationError
 from bridge.errors import BridgeError, UsageError
 
@@ -38,6 +51,8 @@ app.add_typer(file.app, name="file")
 app.command("replay")(replay.replay)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(taxonomy.app, name="taxonomy")
+app.command("pixel-mapping")(pixel_mapping.pixel_mapping)
+app.add_typer(support.app, name="support")
 app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 
