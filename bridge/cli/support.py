@@ -17,6 +17,7 @@ from bridge.support.request import (
     TaxonomyRequest,
     percent,
 )
+from bridge.taxonomy import Form, Reading, Rules, read_bytes
 
 app = typer.Typer(
     help="Write what the platform's support is asked for by mail.",
@@ -24,6 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=False,
 )
+
+MOST_FAULTS = 20
+"""Printed; the others are counted."""
 
 TAXONOMY_OUTPUT = Path("taxonomy.eml")
 REVENUE_SHARE_OUTPUT = Path("revenue-share.eml")
@@ -45,6 +49,10 @@ Updated = Annotated[
         show_default=False,
     ),
 ]
+Hashed = Annotated[bool, typer.Option("--hashed", help="Codes are texts, which a CSV cannot say of itself.")]
+BelowWholesale = Annotated[
+    bool, typer.Option("--below-wholesale", help="Allow a retail price below its wholesale price.")
+]
 TaxonomyId = Annotated[
     int, typer.Option("--taxonomy-id", metavar="N", min=1, help="The taxonomy.", show_default=False)
 ]
@@ -65,10 +73,20 @@ def taxonomy(
     output: Output = TAXONOMY_OUTPUT,
     memory: MemoryFile = MEMORY,
     again: Again = False,
+    hashed: Hashed = False,
+    below_wholesale: BelowWholesale = False,
 ) -> None:
     """Write the mail that hands a taxonomy's CSV to support, to create one or to update one."""
     outgoing = Outgoing(sender=sender, recipient=recipient, output=output, memory=memory)
-    request = TaxonomyRequest(vendor_id=vendor_id, taxonomy_id=taxonomy_id, attachment=_attached(file))
+    attachment = _attached(file)
+    # What is attached is what was checked, and no second look at the file.
+    reading = read_bytes(
+        attachment.content, str(file), Form.CSV, Rules(hashed=hashed, below_wholesale=below_wholesale)
+    )
+    _tell_faults(file, reading)
+    if not reading.good:
+        raise typer.Exit(1)
+    request = TaxonomyRequest(vendor_id=vendor_id, taxonomy_id=taxonomy_id, attachment=attachment)
     _ask(outgoing, request, again=again)
 
 
@@ -100,6 +118,15 @@ def _attached(file: Path) -> Attachment:
         return Attachment(name=file.name, content=read(file, MOST_ATTACHED))
     except ValueError as error:
         raise UsageError(f"{file} {error}") from None
+
+
+def _tell_faults(file: Path, reading: Reading) -> None:
+    """As `taxonomy check` tells them, but on stderr: stdout may be the message."""
+    for fault in reading.faults[:MOST_FAULTS]:
+        print(fault, file=sys.stderr)
+    further = len(reading.faults) + reading.further - MOST_FAULTS
+    if further > 0:
+        print(f"{file}: {further:,} more faults", file=sys.stderr)
 
 
 def _ask(outgoing: Outgoing, request: Request, *, again: bool) -> None:

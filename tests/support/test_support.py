@@ -79,6 +79,33 @@ def test_a_revenue_share(capsys):
     assert "warning: taxonomy 100123: 12.5% was asked at " in capsys.readouterr().err
 
 
+def test_a_faulty_taxonomy_is_not_handed_in(capsys):
+    """Its faults are told by line and column, as `taxonomy check` does; nothing is written, exit 1."""
+    Path("acme.csv").write_bytes(CSV.replace(b"|Acme|One,1,", b"|Acme|One,x,"))
+    assert run(*TAXONOMY) == 1
+    assert capsys.readouterr().err.startswith("acme.csv:3:2: code: ")
+    assert not Path("taxonomy.eml").exists()
+    assert run(*TAXONOMY, "--hashed") == 0
+
+
+def test_faults_are_counted(capsys):
+    """Twenty are printed, the others counted."""
+    rows = b"".join(b"|Acme|%d,x,100,0.80,1.10,1\r\n" % number for number in range(23))
+    Path("acme.csv").write_bytes(CSV + rows)
+    assert run(*TAXONOMY) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "acme.csv: 3 more faults"
+
+
+def test_a_price_below_wholesale_is_stated(capsys):
+    """It is a fault, unless it is said to be meant so."""
+    Path("acme.csv").write_bytes(CSV.replace(b"0.80,1.10", b"1.10,0.80"))
+    assert run(*TAXONOMY) == 1
+    assert "retail" in capsys.readouterr().err
+    assert run(*TAXONOMY, "--below-wholesale") == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
