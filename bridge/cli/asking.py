@@ -25,8 +25,12 @@ from bridge.support.request import Request
 _Asked = TypeVar("_Asked", bound=Request)
 
 STDOUT = Path("-")
-MOST_BYTES = 10_000_000
-"""Of a file of mappings, or a memory; a longer one is another file by mistake."""
+MOST_BYTES = 1_000_000
+"""Of a file of mappings: tens of thousands; a longer one is another file by mistake."""
+MOST_REMEMBERED = 100_000_000
+"""Bytes of a memory: that of hundreds of such files."""
+MOST_WARNINGS = 20
+"""Printed; the others are counted."""
 
 Sender = Annotated[
     str, typer.Option("--from", metavar="ADDRESS", help="Who asks; answers go there.", show_default=False)
@@ -126,13 +130,15 @@ def read(path: Path, most: int) -> bytes:
 
 def warn(lines: tuple[str, ...]) -> None:
     """To stderr: stdout may be the message."""
-    for line in lines:
+    for line in lines[:MOST_WARNINGS]:
         print("warning:", " ".join(line.split()), file=sys.stderr)
+    if len(lines) > MOST_WARNINGS:
+        print(f"{len(lines) - MOST_WARNINGS:,} more warnings", file=sys.stderr)
 
 
 def _text(path: Path) -> str:
     try:
-        return read(path, MOST_BYTES).decode() if path.exists() else ""
+        return read(path, MOST_REMEMBERED).decode() if path.exists() else ""
     except UnicodeDecodeError:
         raise BridgeError(f"{path} is no text; name the file of what was asked with --memory") from None
 

@@ -10,7 +10,7 @@ import typer
 from bridge.cli.asking import MEMORY, MOST_BYTES, Again, MemoryFile, Outgoing, Sender, ask, read, warn
 from bridge.errors import UsageError
 from bridge.support.address import PIXEL_MAPPING
-from bridge.support.mapping import Findings, PixelMapping, Placed, find, lines
+from bridge.support.mapping import Findings, Placed, find, lines
 from bridge.support.memory import Memory
 from bridge.support.request import PixelMappingRequest
 from bridge.units import plural
@@ -112,13 +112,11 @@ def _remarks(request: PixelMappingRequest, known: Memory) -> Iterator[str]:
 
 
 def _told(found: Findings, written: PixelMappingRequest | None, outgoing: Outgoing) -> str:
-    asked_before = tuple[PixelMapping, ...](
-        one for one in found.mappings if written is None or one not in written.mappings
-    )
+    asked_before = len(found.mappings) - (0 if written is None else len(written.mappings))
     if written is None:
-        count = plural(len(asked_before), "mapping")
+        count = plural(asked_before, "mapping")
         return f"nothing new: {count} asked before ({outgoing.memory}); --again asks again"
-    before = f", {len(asked_before):,} asked before" if asked_before else ""
+    before = f", {asked_before:,} asked before" if asked_before else ""
     return (
         f"{outgoing.shown}: {plural(len(written.mappings), 'mapping')} for {outgoing.recipient}{before}; "
         f"send it as it is, as plain text"

@@ -33,6 +33,9 @@ class Memory:
 
     def __init__(self, asked: Iterable[Asked]) -> None:
         self._newest = {(one.kind, one.about): one for one in asked}
+        self._same: dict[tuple[str, str], list[Asked]] = {}
+        for one in self._newest.values():
+            self._same.setdefault((one.kind, one.what), []).append(one)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -50,8 +53,7 @@ class Memory:
 
     def others(self, ask: Ask) -> list[Asked]:
         """Other things of its kind that are to become the same."""
-        same = (one for one in self._newest.values() if one.kind == ask.kind and one.what == ask.what)
-        return [one for one in same if one.about != ask.about]
+        return [one for one in self._same.get((ask.kind, ask.what), []) if one.about != ask.about]
 
     def holds(self, ask: Ask) -> bool:
         """The same was asked, and nothing else about the thing since."""

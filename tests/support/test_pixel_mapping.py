@@ -131,7 +131,7 @@ def test_a_faulty_argument(capsys):
         (["."], "cannot read .: Is a directory"),
         (["empty.csv"], "no mapping is given"),
         (["binary.csv"], "binary.csv is no text"),
-        (["huge.csv"], "huge.csv is larger than 10,000,000 bytes"),
+        (["huge.csv"], "huge.csv is larger than 1,000,000 bytes"),
         (["ep:1=2", "--to", "a@b\nBcc: c@d"], "--to is no plain mail address"),
         (["ep:1=2", "--output", str(MEMORY)], "are both"),
         (["ep:1=2", "--memory", "gone/m.jsonl"], "cannot write"),
@@ -143,7 +143,7 @@ def test_wrong_usage(capsys, arguments: list[str], said: str):
     Path("empty.csv").write_text("# nothing\n")
     Path("binary.csv").write_bytes(b"\xff\xfe")
     with Path("huge.csv").open("wb") as file:
-        file.truncate(10_000_001)
+        file.truncate(1_000_001)
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert said in error
@@ -160,6 +160,25 @@ def test_a_message_is_never_replaced(capsys):
     assert "pixel-mapping.eml exists, perhaps not sent yet" in capsys.readouterr().err
     assert EML.read_bytes() == before
     assert remembered() == [("mm:11", "ep:1")]
+
+
+def test_as_many_as_a_file_may_hold(capsys):
+    """The largest file of mappings is asked, remembered and known again, in the time of reading it."""
+    Path("m.csv").write_text("".join(f"ep:{number}={number}\n" for number in range(10_000, 72_000)))
+    assert run("m.csv") == 0
+    assert len(asked()) == 62_000
+    assert run("m.csv", "--output", "again.eml") == 0
+    assert "nothing new: 62,000 mappings asked before" in capsys.readouterr().err
+
+
+def test_warnings_are_counted(capsys):
+    """Twenty are printed, the others counted."""
+    assert run(*["ep:1=11"] * 24) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2:] == [
+        "3 more warnings",
+        "pixel-mapping.eml: 1 mapping for pixelmapping@mediamath.com; send it as it is, as plain text",
+    ]
 
 
 def test_a_damaged_memory(capsys):
