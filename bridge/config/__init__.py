@@ -26,6 +26,7 @@ from bridge.config.model import (
     Stream,
     WindowSettings,
 )
+from bridge.config.platform import PlatformSettings, ProcessingLogSettings
 from bridge.config.secret import Secret, read_secret, secret_faults, secret_warnings
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "InventoryAccounts",
     "KafkaSettings",
     "LoggingSettings",
+    "PlatformSettings",
+    "ProcessingLogSettings",
     "QuotaSettings",
     "RegistrySettings",
     "RollSettings",

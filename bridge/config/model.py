@@ -5,20 +5,10 @@ that hold them. What keys must be together stands in `rules`.
 """
 
 from collections.abc import Iterator
-from inspect import isclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from bridge.audience.audience import Audience
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
@@ -43,35 +33,14 @@ from bridge.config.kinds import (
     Wait,
     Word,
 )
+from bridge.config.platform import PlatformSettings
+from bridge.config.section import Section
 
 MB = 1_000_000
 GB = 1000 * MB
 
 MM = "mm"
 """The user namespace of MediaMath's own ids."""
-
-
-class Section(BaseModel):
-    """A mapping of known keys; frozen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_default(cls, data: object) -> object:
-        """A section or list whose lines are all commented out is null in YAML: it means the defaults."""
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        for name, field in cls.model_fields.items():
-            key = field.alias or name
-            if filled.get(key) is not None:
-                continue
-            if isclass(field.annotation) and issubclass(field.annotation, Section):
-                filled[key] = {}
-            elif isinstance(field.get_default(call_default_factory=True), tuple | dict):
-                filled.pop(key, None)
-        return filled
 
 
 class KafkaSettings(Section):
@@ -83,7 +52,7 @@ class KafkaSettings(Section):
     """Consumer group."""
     properties: dict[str, str] = Field(default={}, repr=False)
     """Properties of librdkafka but the product's own; not in `repr`, as some hold secrets."""
-    secret_properties: dict[str, LocalPath] = {}
+    secret_properties: dict[str, LocalPath] = Field(default={})
     """Property to the file that holds its value."""
 
 
@@ -173,6 +142,7 @@ class Account(Section):
     """Second part of file names."""
     sftp: SftpSettings
     quota: QuotaSettings = QuotaSettings()
+    platform: PlatformSettings = PlatformSettings()
 
 
 class InventoryAccounts(Section):
@@ -207,13 +177,13 @@ class Stream(Section):
     """How values are written."""
     schema_: LocalPath | None = Field(default=None, alias="schema")
     """File of the pinned writer schema; None: the registry's."""
-    fields: dict[str, Text] = {}
+    fields: dict[str, Text] = Field(default={})
     """Our field's name to the topic's."""
     inventory: Literal["event", "display", "mobile"] = "event"
     """Cookies or device ids: as the event says, or always."""
     user_namespace: HeaderValue = MM
     """Of events that name none."""
-    user_namespaces: dict[HeaderValue, TableId] = {}
+    user_namespaces: dict[HeaderValue, TableId] = Field(default={})
     """Further namespaces that an event may name, to their table ids; mm has an empty one."""
     user_table_id: HeaderValue | None = None
     """Of `user_namespace`, where that is not mm."""

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from bridge.config.fault import Fault, Location, unknown_key
 from bridge.config.kinds import REFUSED
-from bridge.config.model import Config, Section
+from bridge.config.model import Config
+from bridge.config.section import Section
 
 _WORDS = {
     "missing": "missing; this key is required",

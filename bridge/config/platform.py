@@ -1,0 +1,52 @@
+"""An account's HTTP APIs at the platform: `accounts[].platform`.
+
+Of the processing log nothing is published but its address, the log-in and `offset` (domain.md): all else is
+a setting, whose default is what the sandbox answers.
+"""
+
+from bridge.clock import HOUR, MINUTE
+from bridge.config.kinds import LocalPath, Text, Url, Wait, Word
+from bridge.config.section import Section
+
+LOG_URL = "https://s2s-api.datasvc.mediamath.com"
+
+
+class LogFields(Section):
+    """Where an entry of the processing log says what."""
+
+    file: Text = "file"
+    """Name of the audience file."""
+    status: Text = "status"
+    processed_at: Text = "processed_at"
+    lines_accepted: Text = "lines_accepted"
+    lines_refused: Text = "lines_refused"
+    reason: Text = "reason"
+
+
+class ProcessingLogSettings(Section):
+    """The processing log: what became of each file that was uploaded."""
+
+    url: Url = LOG_URL
+    path: Text = "/processing_log"
+    username: Word | None = None
+    """None: as for SFTP."""
+    password_file: LocalPath | None = None
+    """None: as for SFTP."""
+    offset_parameter: Text = "offset"
+    records: Text = "data"
+    """Key of the list of entries in an answer."""
+    fields: LogFields = LogFields()
+    confirmed: tuple[Text, ...] = ("loaded",)
+    """Statuses of a file that was processed."""
+    rejected: tuple[Text, ...] = ("rejected",)
+    """Statuses of a file that was refused; any other is pending."""
+    poll: Wait = 5 * MINUTE
+    """Between two looks, while a file is neither confirmed nor rejected."""
+    overdue_after: Wait = 6 * HOUR
+    """After its upload a file should be confirmed or rejected."""
+
+
+class PlatformSettings(Section):
+    """APIs that an account uses beside SFTP; none unless they are named."""
+
+    processing_log: ProcessingLogSettings | None = None

@@ -1,0 +1,349 @@
+"""One HTTP API of the platform: calls with JSON, and what is known when one fails.
+
+A question (`get`) is asked again where the failure may pass. What changes something (`post`) is said again
+only where the platform has certainly not heard it: there is no idempotency key (domain.md), so after any
+other failure the caller looks before it says it again.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import httpx2
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from bridge.backoff import growing
+from bridge.clock import MINUTE, SECOND, Clock
+from bridge.errors import BridgeError
+from bridge.name_service import NameService, NoAnswer
+
+Json: TypeAlias = dict[str, object]
+"""The body of an answer: an object."""
+
+LONGEST_QUOTE = 200
+"""Characters of what the platform says of a fault that a message repeats."""
+
+_LONGEST_SECONDS = 9
+"""Digits; a longer wait is none."""
+
+_PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
+
+class Outcome(StrEnum):
+    """What a failed call means."""
+
+    NOT_DONE = "not_done"
+    """The platform has not heard it, or has said that it did nothing, for now."""
+    UNKNOWN = "unknown"
+    """It may have been done."""
+    REFUSED = "refused"
+    """The platform has said that it will not do it."""
+
+
+class CallFailed(BridgeError):  # noqa: N818  # it tells what happened, as its outcome does
+    """A call failed; the message is one line without secrets."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: Outcome,
+        status: int | None = None,
+        code: str = "",
+        passing: bool = False,
+        after: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.status = status
+        """Of HTTP; None: there was no answer."""
+        self.code = code
+        """The platform's own word for the fault; empty: it has none."""
+        self.passing = passing
+        """It may be otherwise in a while."""
+        self.after = after
+        """Not to be said again for so long, ms, as the platform asks (Retry-After)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a call may take."""
+
+    attempts: int = 5
+    """Of a question, or of what was certainly not heard."""
+    connect: int = 5 * SECOND
+    """Of asking for the address and of connecting, ms."""
+    silence: int = 20 * SECOND
+    """Of each wait for a part of the answer, ms."""
+    whole: int = 2 * MINUTE
+    """Of an answer, however steadily it drips, ms."""
+    patience: int = MINUTE
+    """A longer Retry-After is not waited for: the call fails, and tells of it; ms."""
+    bytes: int = 64_000_000
+    """Of an answer."""
+    per_second: float = 5.0
+    """Calls, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """Which API it is, and who asks."""
+
+    name: str
+    """For messages: `the processing log`."""
+    url: str
+    """Its address, without a slash at the end."""
+    setting: str
+    """The configuration's key that names it, for remedies: `accounts[0].platform.processing_log`."""
+
+
+class Api:
+    """Calls to one address, one at a time; the connection is kept between them."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        clock: Clock,
+        auth: httpx2.Auth | None = None,
+        limits: Limits | None = None,
+        stop: threading.Event | None = None,
+        names: NameService | None = None,
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            site: The address.
+            clock: Whose time is waited.
+            auth: How calls are authenticated; a secret is read from its file at each.
+            limits: What a call may take.
+            stop: Once it is set no pause is waited out: the call fails as not done.
+            names: None: the system's.
+        """
+        self.site = site
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._stop = stop or threading.Event()
+        self._names = names or NameService()
+        self._next_at = 0
+        self._client = httpx2.Client(
+            auth=auth,
+            headers={"Accept": "application/json", "User-Agent": "s2s-bridge"},
+            timeout=httpx2.Timeout(self._limits.silence / SECOND, connect=self._limits.connect / SECOND),
+        )
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
+        """Ask; where the failure may pass, again.
+
+        Raises:
+            CallFailed: There was no answer that settles it.
+        """
+        return self._repeated(lambda: self._call("GET", path, params=params), lambda failure: failure.passing)
+
+    def post(self, path: str, body: object) -> Json:
+        """Say; again only where the platform has certainly not heard it.
+
+        Raises:
+            CallFailed: Its outcome says whether it may have been done.
+        """
+        return self._repeated(
+            lambda: self._call("POST", path, body=body),
+            lambda failure: failure.passing and failure.outcome is Outcome.NOT_DONE,
+        )
+
+    def _repeated(self, call: Callable[[], Json], again: Callable[[CallFailed], bool]) -> Json:
+        def wanted(failure: BaseException) -> bool:
+            return (
+                isinstance(failure, CallFailed)
+                and again(failure)
+                and failure.after <= self._limits.patience
+                and not self._stop.is_set()
+            )
+
+        def pause(state: RetryCallState) -> float:
+            failure = state.outcome.exception() if state.outcome else None
+            after = failure.after if isinstance(failure, CallFailed) else 0
+            return max(after, growing(state.attempt_number)) / SECOND
+
+        retrying = Retrying(
+            retry=retry_if_exception(wanted),
+            wait=pause,
+            stop=stop_after_attempt(self._limits.attempts),
+            sleep=lambda seconds: self._wait(round(seconds * SECOND)),
+            reraise=True,
+        )
+        return retrying(call)
+
+    def _wait(self, duration: int) -> None:
+        if duration > 0 and self._clock.wait(self._stop, duration):
+            raise self._failed("was not asked: the process stops", outcome=Outcome.NOT_DONE)
+
+    def _call(
+        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None, body: object = None
+    ) -> Json:
+        self._wait(self._next_at - self._clock.elapsed())
+        self._next_at = self._clock.elapsed() + round(SECOND / self._limits.per_second)
+        self._see_name_service()
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = None if body is None else {"Content-Type": "application/json"}
+        with (
+            self._failing(method),
+            self._client.stream(
+                method, self.site.url + path, params=params, content=content, headers=headers
+            ) as answer,
+        ):
+            return self._read(answer, self._content(answer), method)
+
+    def _content(self, answer: httpx2.Response) -> bytes:
+        until = self._clock.elapsed() + self._limits.whole
+        content = bytearray()
+        for piece in answer.iter_bytes():
+            content += piece
+            if len(content) > self._limits.bytes:
+                raise self._failed(
+                    f"answers with more than {self._limits.bytes:,} bytes; see {self.site.setting}",
+                    outcome=Outcome.UNKNOWN,
+                )
+            if self._clock.elapsed() > until:
+                raise httpx2.ReadTimeout("it drips")
+        return bytes(content)
+
+    def _read(self, answer: httpx2.Response, content: bytes, method: str) -> Json:
+        if not answer.is_success:
+            raise self._refused(answer, content, method)
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            raise self._failed(
+                f"answers with no JSON object (HTTP {answer.status_code}); see that "
+                f"{self.site.setting} is right",
+                outcome=Outcome.UNKNOWN,
+                status=answer.status_code,
+            )
+        return said
+
+    def _refused(self, answer: httpx2.Response, content: bytes, method: str) -> CallFailed:
+        status = answer.status_code
+        code, message = _fault(content)
+        if status == HTTPStatus.UNAUTHORIZED:
+            what = f"refuses the log-in (HTTP {status}); see the credentials of {self.site.setting}"
+        elif status in _PASSING:
+            what = f"is busy or ill (HTTP {status}{_quoted(code, message)}); it is asked again later"
+        else:
+            what = f"refuses (HTTP {status}{_quoted(code, message)}); see {self.site.setting}"
+        heard = method != "GET" and status in _PASSING and status != HTTPStatus.TOO_MANY_REQUESTS
+        passing = Outcome.UNKNOWN if heard else Outcome.NOT_DONE
+        return self._failed(
+            what,
+            outcome=passing if status in _PASSING else Outcome.REFUSED,
+            status=status,
+            code=code,
+            passing=status in _PASSING,
+            after=_retry_after(answer.headers.get("Retry-After", ""), self._clock.now()),
+        )
+
+    @contextmanager
+    def _failing(self, method: str) -> Iterator[None]:
+        """Messages quote no error of the client's: it may hold what was sent."""
+        try:
+            yield
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
+            raise self._failed(
+                f"is not reachable; see that it runs, and {self.site.setting}.url",
+                outcome=Outcome.NOT_DONE,
+                passing=True,
+            ) from None
+        except httpx2.TimeoutException:
+            raise self._failed(
+                "gives no whole answer in time", outcome=_heard(method), passing=True
+            ) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise self._failed(
+                f"breaks the connection off ({type(error).__name__})", outcome=_heard(method), passing=True
+            ) from None
+
+    def _see_name_service(self) -> None:
+        """The client's time limits begin behind it; what it answers, the client asks again and tells."""
+        address = urlsplit(self.site.url)
+        try:
+            port = address.port or (443 if address.scheme == "https" else 80)
+            self._names.addresses(address.hostname or "", port, self._limits.connect / SECOND)
+        except NoAnswer as error:
+            raise self._failed(f"cannot be asked: {error}", outcome=Outcome.NOT_DONE, passing=True) from None
+        except (OSError, ValueError):
+            return
+
+    def _failed(
+        self,
+        what: str,
+        *,
+        outcome: Outcome,
+        status: int | None = None,
+        code: str = "",
+        passing: bool = False,
+        after: int = 0,
+    ) -> CallFailed:
+        return CallFailed(
+            f"{self.site.name} at {self.site.url} {what}",
+            outcome=outcome,
+            status=status,
+            code=code,
+            passing=passing,
+            after=after,
+        )
+
+
+def _heard(method: str) -> Outcome:
+    """What a lost answer means: a question that was heard has changed nothing."""
+    return Outcome.NOT_DONE if method == "GET" else Outcome.UNKNOWN
+
+
+def _retry_after(text: str, now: int) -> int:
+    """Milliseconds, of a number of seconds or a date (RFC 9110, 10.2.3); 0: it says nothing that is known."""
+    if text.isascii() and text.isdigit() and len(text) <= _LONGEST_SECONDS:
+        return int(text) * SECOND
+    try:
+        return max(0, round(parsedate_to_datetime(text).timestamp() * SECOND) - now)
+    except (ValueError, TypeError, OverflowError):
+        return 0
+
+
+def _fault(content: bytes) -> tuple[str, str]:
+    """Code and message of the first error in an answer, printable and short; empty: there is none."""
+    try:
+        errors = json.loads(content)["errors"]
+        return _printable(errors[0].get("code")), _printable(errors[0].get("message"))
+    except (ValueError, RecursionError, TypeError, AttributeError, LookupError):
+        return "", ""
+
+
+def _printable(said: object) -> str:
+    text = said if isinstance(said, str) else ""
+    return "".join(character if character.isprintable() else " " for character in text[:LONGEST_QUOTE])
+
+
+def _quoted(code: str, message: str) -> str:
+    said = ": ".join(part for part in (code, message) if part)
+    return f', "{said}"' if said else ""
