@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from bridge.sandbox.faults import Fault, Faults, Kind
-from bridge.sandbox.log_api import error
+from bridge.sandbox.answers import error
+from bridge.sandbox.faults import Api, Fault, Faults, Kind
 
 FAULTS = "/control/faults"
 RESUME = "/control/resume"
@@ -31,17 +31,26 @@ class Control:
         self._resume = resume
 
     async def faults(self, request: Request) -> Response:
-        """`{"fault": "slow", "times": 2, "seconds": 5}`: the next requests for the log meet it."""
+        """`{"fault": "slow", "times": 2, "seconds": 5}`: the next requests meet it.
+
+        They are those for the log, unless `api` says otherwise, and with `"writes": true` writes alone.
+        """
         if not _from_here(request):
             return error(HTTPStatus.FORBIDDEN, "the control is for this machine alone, with JSON")
         try:
             asked = json.loads(await request.body())
-            fault = Fault(kind=Kind(asked["fault"]), seconds=_number(asked.get("seconds", 1), LONGEST))
+            fault = Fault(
+                kind=Kind(asked["fault"]),
+                seconds=_number(asked.get("seconds", 1), LONGEST),
+                api=Api(asked.get("api", Api.PROCESSING_LOG)),
+                writes=asked.get("writes", False) is True,
+            )
             times = _number(asked.get("times", 1), Faults.MOST)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            known = ", ".join(Kind)
             return error(
-                HTTPStatus.BAD_REQUEST, f"send fault (one of {known}), and perhaps times and seconds"
+                HTTPStatus.BAD_REQUEST,
+                f"send fault (one of {', '.join(Kind)}), and perhaps api (one of {', '.join(Api)}), times, "
+                "seconds and writes",
             )
         self._faults.plan(fault, times)
         return JSONResponse({"meta": {"status": "ok"}})

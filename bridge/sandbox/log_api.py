@@ -3,29 +3,25 @@
 Path, fields and statuses are nowhere published: they are `assumptions`.
 """
 
-import asyncio
 import base64
 import binascii
 import hmac
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from bridge.sandbox.faults import Fault, Faults, Kind
+from bridge.sandbox.answers import error
+from bridge.sandbox.faults import Api, Faults, Kind
 from bridge.sandbox.journal import Record
+from bridge.sandbox.meeting import met
 from bridge.units import iso, iso_or_none
 
 LARGEST_OFFSET = 10**12
 
 Records = Callable[[], Sequence[Record]]
-
-_STATUSES = {
-    Kind.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
-    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Kind.SERVER_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
 
 
 class LogApi:
@@ -45,19 +41,16 @@ class LogApi:
             refused = error(HTTPStatus.UNAUTHORIZED, "use the user name and password of the SFTP server")
             refused.headers["WWW-Authenticate"] = 'Basic realm="sandbox", charset="UTF-8"'
             return refused
-        fault = self._faults.take()
-        if fault is not None and fault.kind in _STATUSES:
-            return _failed(fault)
-        if fault is not None and fault.kind is Kind.NOT_JSON:
-            return HTMLResponse("<html><body>This page is no JSON.</body></html>")
-        if fault is not None and fault.kind is Kind.SLOW:
-            await asyncio.sleep(fault.seconds)
+        fault = self._faults.take(Api.PROCESSING_LOG)
+        repeated = fault is not None and fault.kind is Kind.REPEATED_PAGE
+        return await met(fault, partial(self._page, request, repeated=repeated))
+
+    async def _page(self, request: Request, *, repeated: bool) -> Response:
         offset = _offset(request.query_params.get("offset", "0"))
         if offset is None:
             return error(HTTPStatus.BAD_REQUEST, "offset is a whole number, at least 0")
-        return self._page(0 if fault is not None and fault.kind is Kind.REPEATED_PAGE else offset)
-
-    def _page(self, offset: int) -> Response:
+        if repeated:
+            offset = 0
         records = self._records()
         page = records[offset : offset + self._page_size]
         meta = {"status": "ok", "offset": offset, "count": len(page), "total": len(records)}
@@ -87,20 +80,6 @@ def entry(record: Record) -> dict[str, object]:
         "warnings": list(verdict.warnings),
         "errors": [{"line": fault.line, "reason": fault.reason} for fault in verdict.faults],
     }
-
-
-def error(status: HTTPStatus, message: str) -> JSONResponse:
-    """An answer of the shape that the platform's other API gives its errors."""
-    code = status.phrase.lower().replace(" ", "-")
-    body = {"meta": {"status": "error"}, "errors": [{"code": code, "message": message}]}
-    return JSONResponse(body, status)
-
-
-def _failed(fault: Fault) -> Response:
-    answer = error(_STATUSES[fault.kind], "as it was asked for")
-    if fault.kind is not Kind.SERVER_ERROR:
-        answer.headers["Retry-After"] = str(fault.seconds)
-    return answer
 
 
 def _offset(text: str) -> int | None:

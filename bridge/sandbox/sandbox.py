@@ -13,12 +13,17 @@ from bridge.sandbox.faults import Faults
 from bridge.sandbox.introduction import introduction
 from bridge.sandbox.journal import Journal
 from bridge.sandbox.log_api import LogApi
+from bridge.sandbox.login import Credentials, LogIn
 from bridge.sandbox.page import Quota, View, rendered
 from bridge.sandbox.processing import Processing
 from bridge.sandbox.session import PartnerSession
 from bridge.sandbox.settings import Address, Settings
 from bridge.sandbox.sftp_server import Arrival, SftpServer
-from bridge.sandbox.site import SandboxSite
+from bridge.sandbox.site import CLIENT_ID, SandboxSite
+from bridge.sandbox.taxonomies.api import SegmentsApi, Writes
+from bridge.sandbox.taxonomies.catalogue import HeldTaxonomy
+from bridge.sandbox.taxonomies.store import Store
+from bridge.taxonomy.reading import LARGEST_DOCUMENT
 from bridge.web.bounds import Bounds
 from bridge.web.server import WebServer
 
@@ -35,6 +40,10 @@ class Sandbox:
             site.files, Journal(site.journal), rules=settings.rules, order=settings.order, clock=clock
         )
         self._clock = clock
+        self._login = self._log_in()
+        self._segments = SegmentsApi(
+            Store(site.taxonomies), settings.segments, self._login, faults=self.faults, clock=clock
+        )
         self._running = ExitStack()
         self._server = SftpServer(
             site.files,
@@ -81,6 +90,16 @@ class Sandbox:
         """Why it cannot go on."""
         return self.processing.fault
 
+    @property
+    def taxonomies(self) -> tuple[HeldTaxonomy, ...]:
+        """All that are held, in the order of their creation."""
+        return self._segments.held
+
+    @property
+    def writes(self) -> Writes:
+        """What was done to them since the start."""
+        return self._segments.writes
+
     def __enter__(self) -> Self:
         """Load again what was loaded, then listen.
 
@@ -90,6 +109,7 @@ class Sandbox:
         with ExitStack() as stack:
             stack.enter_context(self.site.lock(self._clock))
             self.processing.restore(self.settings.limits.temporary_suffix)
+            self._segments.restore()
             self._server.remember(
                 Arrival(name=one.name, at=one.received_at, bytes=one.bytes)
                 for one in self.processing.records()
@@ -119,11 +139,30 @@ class Sandbox:
             page_size=settings.page_size,
         )
         return WebServer(
-            application(self._page, log, self._control(), log_path=settings.log_path),
+            application(
+                self._page, log, self._segments, self._login, self._control(), log_path=settings.log_path
+            ),
             str(settings.http),
             setting="--listen",
             headers=HEADERS | {"Server": "s2s-bridge sandbox", "Connection": "close"},
-            bounds=Bounds(answer_seconds=2.0 * LONGEST),  # an answer may be slow because that was asked for
+            bounds=Bounds(
+                answer_seconds=2.0 * LONGEST,  # an answer may be slow because that was asked for
+                request_bytes=LARGEST_DOCUMENT,
+            ),
+        )
+
+    def _log_in(self) -> LogIn:
+        return LogIn(
+            Credentials(
+                username=self.settings.username,
+                password=self.site.password,
+                client_id=CLIENT_ID,
+                client_secret=self.site.client_secret,
+            ),
+            needs=self.settings.segments.needs,
+            seconds=self.settings.segments.token_seconds,
+            faults=self.faults,
+            now=self._clock.now,
         )
 
     def _control(self) -> Control | None:

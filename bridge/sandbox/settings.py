@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from bridge.sandbox.limits import Limits
 from bridge.sandbox.order import Order
 from bridge.sandbox.rules import Rules
+from bridge.sandbox.taxonomies.settings import SegmentsSettings
 
 LOG_PATH = "/processing_log"
 PAGE_SIZE = 100
@@ -27,7 +28,7 @@ class Settings:
     """All that can be chosen."""
 
     http: Address
-    """Of the page and the processing log."""
+    """Of the page and the APIs."""
     sftp: Address
     rules: Rules
     """Their `account` is the user name that may log in."""
@@ -39,6 +40,8 @@ class Settings:
     """Of the processing log."""
     page_size: int = PAGE_SIZE
     """Files a page of it."""
+    segments: SegmentsSettings = field(default_factory=SegmentsSettings)
+    """Of the Audience Segments API."""
 
     @property
     def username(self) -> str:

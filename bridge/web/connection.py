@@ -28,7 +28,8 @@ class Connection(H11Protocol):
         *,
         bounds: Bounds,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        # An application that must may cut its client off: `request.state.cut()`.
+        super().__init__(config, server_state, app_state | {"cut": self.cut}, _loop)
         self._bounds = bounds
         self._bytes_left = bounds.request_bytes
         self._deadline: asyncio.TimerHandle | None = None

@@ -41,6 +41,25 @@ class HandClock:
         self._now = max(self._now, now)
 
 
+class SetClock:
+    """Stands still until `at` is set; who waits for it does so in real time, a little."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def now(self) -> int:
+        """Epoch milliseconds, UTC, of this clock."""
+        return self.at
+
+    def elapsed(self) -> int:
+        """As `now`: what is set is what passes."""
+        return self.at
+
+    def wait(self, signal: threading.Event, duration: int) -> bool:
+        """Return soon: somebody may have set it."""
+        return signal.wait(min(duration, 20) / SECOND)
+
+
 class ShiftedClock:
     """Another clock's time, ahead by `skew` ms (behind, if negative): that of a server."""
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,29 +32,15 @@ from bridge.sandbox.rules import Rules
 from bridge.sandbox.sandbox import Sandbox
 from bridge.sandbox.settings import LOG_PATH, Address, Settings
 from bridge.sandbox.site import SandboxSite
+from tests.parts.clocks import SetClock
 from tests.parts.waiting import until
 from tests.sandbox.test_loader import SEED
 
 ROOT = Path(__file__).parents[2]
 START = 1_793_491_200_000 + 20 * MINUTE
+FILES = ["client-secret", "files", "host_key", "lock", "sftp-password"]
 LOOPBACK = Address(host="127.0.0.1", port=0)
 ANN, BOB = "2c3753c5-9a67-4600-f044-a5d7e0c5f6d7", "3d3353c3-9a67-4651-a443-a6d7e1c4fde8"
-
-
-class SetClock:
-    """Stands still until it is set; who waits for it does so in real time, a little."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> int:
-        return self.at
-
-    def elapsed(self) -> int:
-        return self.at
-
-    def wait(self, signal: threading.Event, duration: int) -> bool:
-        return signal.wait(min(duration, 20) / SECOND)
 
 
 class Site:
@@ -63,7 +48,7 @@ class Site:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.clock = SetClock()
+        self.clock = SetClock(START)
         self.place = SandboxSite(directory / "sandbox")
         self.one: Sandbox | None = None
         self.http = httpx.Client(timeout=20)
@@ -513,7 +498,7 @@ def test_the_command(tmp_path: Path):
     finally:
         process.kill()
     assert (process.returncode, out, err) == (0, "", "")
-    assert sorted(path.name for path in place.iterdir()) == ["files", "host_key", "lock", "sftp-password"]
+    assert sorted(path.name for path in place.iterdir()) == FILES
     assert place.joinpath("sftp-password").stat().st_mode & 0o777 == 0o600
 
 
