@@ -6,25 +6,24 @@ It holds names, counts and times, and no user ids; every text is escaped, and it
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Template
 
 from bridge.sandbox.assumptions import assumptions
 from bridge.sandbox.journal import Record
 from bridge.sandbox.platform import Held
+from bridge.sandbox.taxonomies.catalogue import HeldTaxonomy
 from bridge.sandbox.verdict import Status
 from bridge.units import format_duration, format_size, iso, plural
+from bridge.web.look import environment
 
 REFRESH = 5
 """Seconds after which the page is loaded anew."""
 
 MOST = 50
-"""Files, the newest, that are shown; of refusals for quota the last ten."""
+"""Files, and taxonomies, the newest, that are shown; of refusals for quota the last ten."""
 
 TONES = {Status.LOADED: "well", Status.REJECTED: "ill", Status.RECEIVED: "look"}
-MARKS = {"well": "✓", "look": "▲", "ill": "✖"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +69,8 @@ class View:
     refusals: Sequence[str]
     """What was refused for quota since the start."""
     quotas: Sequence[Quota]
+    taxonomies: Sequence[HeldTaxonomy]
+    """In the order of their creation."""
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -96,24 +97,16 @@ class View:
 
 def rendered(view: View) -> bytes:
     """The page."""
-    newest = tuple(reversed(view.files))[:MOST]
-    return _template().render(view=view, newest=newest, assumptions=assumptions(), refresh=REFRESH).encode()
+    shown = {
+        "newest": tuple(reversed(view.files))[:MOST],
+        "taxonomies": sorted(view.taxonomies, key=lambda one: one.updated_at, reverse=True)[:MOST],
+    }
+    return _template().render(view=view, **shown, assumptions=assumptions(), refresh=REFRESH).encode()
 
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("bridge.sandbox", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = resources.files("bridge.service.page").joinpath("page.css").read_text(encoding="utf-8")
-    environment.globals.update(
-        style=Markup(style),  # noqa: S704  # ours, as it lies in the package
-        tones=TONES,
-        marks=MARKS,
-    )
-    environment.filters.update(size=format_size, duration=format_duration, iso=iso)
-    return environment.get_template("page.html")
+    one = environment("bridge.sandbox")
+    one.globals["tones"] = TONES
+    one.filters.update(size=format_size, duration=format_duration, iso=iso)
+    return one.get_template("page.html")

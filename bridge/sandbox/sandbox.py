@@ -179,6 +179,7 @@ class Sandbox:
                 log_path=self.settings.log_path,
                 files=self.processing.records(),
                 held=self.processing.held(),
+                taxonomies=self.taxonomies,
                 suspended=self.processing.suspended,
                 fault=str(self.fault or ""),
                 refusals=self._server.violations,

@@ -6,15 +6,13 @@ from functools import cache
 from importlib import resources
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from bridge.service.page.chart import HEIGHT, WIDTH
 from bridge.service.page.records import View
 from bridge.units import format_size
-
-_MARKS = {"well": "✓", "look": "▲", "ill": "✖", "plain": "•"}
-"""Beside a colour, for who does not see it."""
+from bridge.web.look import MARKS, environment
 
 _COLOURS = {"well": "0b8f55", "look": "d98200", "ill": "d92d20"}
 """Of the page's icon."""
@@ -33,22 +31,14 @@ def script_hash() -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("bridge.service.page", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
-        style=Markup(_text("page.css")),  # noqa: S704  # ours, as it lies in the package
-        script=Markup(_text("page.js")),  # noqa: S704  # as above
-        marks=_MARKS,
-        icons={tone: _icon(colour, _MARKS[tone]) for tone, colour in _COLOURS.items()},
+    one = environment("bridge.service.page")
+    one.globals.update(
+        script=Markup(_text("page.js")),  # noqa: S704  # ours, as it lies in the package
+        icons={tone: _icon(colour, MARKS[tone]) for tone, colour in _COLOURS.items()},
         size=(WIDTH, HEIGHT),
     )
-    environment.filters["bytes"] = format_size
-    return environment.get_template("page.html")
+    one.filters["bytes"] = format_size
+    return one.get_template("page.html")
 
 
 def _icon(colour: str, mark: str) -> str:
