@@ -21,7 +21,7 @@ from bridge.demo.outcome import File, Look, Outcome
 from bridge.demo.site import ACCOUNT, FILES_PER_HOUR, PASSWORD, USERNAME, Site
 from bridge.observe import log
 from bridge.sandbox.limits import Limits
-from bridge.sandbox.sftp_server import SftpServer
+from bridge.sandbox.sftp_server import Partner, SftpServer
 from bridge.service.opening import LEDGER
 from bridge.service.outside import over_sftp
 from bridge.service.service import Service
@@ -71,8 +71,7 @@ class Demo:
         self._server = SftpServer(
             site.server,
             clock=self._clock,
-            username=USERNAME,
-            password=PASSWORD,
+            partner=Partner(username=USERNAME, password=PASSWORD),
             limits=Limits(files_per_hour=FILES_PER_HOUR),
         )
         self._files: list[File] = []

@@ -1,10 +1,10 @@
 """What a person reads when a sandbox has started: where it is, and how a bridge is pointed at it."""
 
-from pathlib import Path
-
 import yaml
 
+from bridge.sandbox.login import SESSION_PATH, TOKEN_PATH
 from bridge.sandbox.settings import Address, Settings
+from bridge.sandbox.site import CLIENT_ID, SandboxSite
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
 """Addresses that nobody can connect to, and what stands for them on this machine."""
@@ -13,22 +13,22 @@ ACCOUNT = "sandbox"
 
 
 def introduction(
-    settings: Settings, *, sftp: Address, http: Address, host_key: str, password_file: Path
+    settings: Settings, site: SandboxSite, *, sftp: Address, http: Address, host_key: str
 ) -> str:
-    """Addresses, and a configuration's `accounts`, ready to be pasted."""
-    host = ANYWHERE.get(sftp.host, sftp.host)
-    page = Address(host=ANYWHERE.get(http.host, http.host), port=http.port)
+    """Addresses, where the credentials lie, and a configuration's `accounts`, ready to be pasted."""
+    server, page = _reachable(sftp), _reachable(http)
     account = {
         "name": ACCOUNT,
         "agency": "Agency",
         "partner": "Partner",
         "sftp": {
-            "host": host,
-            "port": sftp.port,
+            "host": server.host,
+            "port": server.port,
             "username": settings.username,
-            "password_file": str(password_file),
+            "password_file": str(site.password_file),
             "host_key": host_key,
         },
+        "platform": {"processing_log": {"url": f"http://{page}", "path": settings.log_path}},
         "quota": {
             "files_per_hour": settings.limits.files_per_hour,
             "bytes_per_day": settings.limits.bytes_per_day,
@@ -36,10 +36,20 @@ def introduction(
         },
     }
     snippet = yaml.safe_dump({"accounts": [account]}, sort_keys=False, width=1_000)
+    calls = f"{settings.segments.base_path}/audience_segments"
     return (
-        f"Page            http://{page}/\n"
-        f"Processing log  http://{page}{settings.log_path}\n"
-        f"SFTP            {host}:{sftp.port}\n\n"
+        f"Page               http://{page}/\n"
+        f"Processing log     http://{page}{settings.log_path}\n"
+        f"SFTP               {server}\n"
+        f"Audience segments  http://{page}{calls}, vendor {settings.segments.vendor.id}\n"
+        f"  its tokens       http://{page}{TOKEN_PATH}, client {CLIENT_ID}, "
+        f"secret in {site.client_secret_file}\n"
+        f"  its sessions     http://{page}{SESSION_PATH}\n"
+        f"User               {settings.username}, password in {site.password_file}\n\n"
         f"In the configuration of a bridge (its streams then say `account: {ACCOUNT}`):\n\n{snippet}\n"
         "Runs until it is stopped (Ctrl-C)."
     )
+
+
+def _reachable(address: Address) -> Address:
+    return Address(host=ANYWHERE.get(address.host, address.host), port=address.port)

@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import parse_qsl
@@ -47,9 +47,9 @@ class Credentials:
     """What is to be said at log-in."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
 
 class Issued:

@@ -18,7 +18,7 @@ from bridge.sandbox.page import Quota, View, rendered
 from bridge.sandbox.processing import Processing
 from bridge.sandbox.session import PartnerSession
 from bridge.sandbox.settings import Address, Settings
-from bridge.sandbox.sftp_server import Arrival, SftpServer
+from bridge.sandbox.sftp_server import Arrival, Partner, SftpServer
 from bridge.sandbox.site import CLIENT_ID, SandboxSite
 from bridge.sandbox.taxonomies.api import SegmentsApi, Writes
 from bridge.sandbox.taxonomies.catalogue import HeldTaxonomy
@@ -48,13 +48,11 @@ class Sandbox:
         self._server = SftpServer(
             site.files,
             clock=clock,
-            username=settings.username,
-            password=site.password,
+            partner=Partner(username=settings.username, password=site.password),
             limits=settings.limits,
             session=partial(PartnerSession, taken=self.processing.taken),
+            address=settings.sftp,
             key=site.host_key,
-            host=settings.sftp.host,
-            port=settings.sftp.port,
             heard=self._hear,
         )
         self._http_port = settings.http.port
@@ -77,13 +75,7 @@ class Sandbox:
     @property
     def introduction(self) -> str:
         """How a bridge is pointed at it, once it runs."""
-        return introduction(
-            self.settings,
-            sftp=self.sftp,
-            http=self.http,
-            host_key=self.host_key,
-            password_file=self.site.password_file,
-        )
+        return introduction(self.settings, self.site, sftp=self.sftp, http=self.http, host_key=self.host_key)
 
     @property
     def fault(self) -> BridgeError | None:

@@ -10,7 +10,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +19,17 @@ import asyncssh
 from bridge.clock import DAY, HOUR, SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.sandbox.limits import Limits
+from bridge.sandbox.settings import Address
+
+LOOPBACK = Address(host="127.0.0.1", port=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partner:
+    """Who may log in."""
+
+    username: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,13 +204,11 @@ class SftpServer:
         directory: Path,
         *,
         clock: Clock,
-        username: str,
-        password: str,
+        partner: Partner,
         limits: Limits | None = None,
         session: Sessions = Session,
+        address: Address = LOOPBACK,
         key: asyncssh.SSHKey | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
         heard: Callable[[Arrival], None] = lambda _: None,
     ) -> None:
         """Nothing listens yet.
@@ -207,28 +216,26 @@ class SftpServer:
         Args:
             directory: Where files are put.
             clock: The server's.
-            username: The one that may log in.
-            password: Its password.
+            partner: The one that may log in.
             limits: None: the seed's.
             session: What each client sees.
+            address: Where it listens.
             key: The host's; None: a new one.
-            host: Where it listens.
-            port: 0: any that is free.
             heard: Told of each arrival, in the server's thread, which it must not hold up.
         """
         asyncssh.set_log_level("CRITICAL")
         self._directory = directory
         self._judge = Judge(limits or Limits(), clock, heard)
         self._session = session
-        self._login = (username, password)
+        self._partner = partner
         self._key = key or asyncssh.generate_private_key("ssh-ed25519")
-        self._host = host
+        self._host = address.host
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._fault: Exception | None = None
         self._connections: set[asyncssh.SSHServerConnection] = set()
-        self.port = port
+        self.port = address.port
         """Where it listens, from the first start on."""
 
     @property
@@ -299,7 +306,7 @@ class SftpServer:
             self._host,
             self.port,
             server_host_keys=[self._key],
-            server_factory=lambda: _LogIn(self._login, self._connections),
+            server_factory=lambda: _LogIn(self._partner, self._connections),
             sftp_factory=lambda channel: self._session(channel, self._directory, self._judge),
         )
         self.port = acceptor.get_port()
@@ -314,8 +321,8 @@ class SftpServer:
 class _LogIn(asyncssh.SSHServer):
     """One username with one password."""
 
-    def __init__(self, login: tuple[str, str], connections: set[asyncssh.SSHServerConnection]) -> None:
-        self._login = login
+    def __init__(self, partner: Partner, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._partner = partner
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
 
@@ -331,4 +338,4 @@ class _LogIn(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        return (username, password) == self._login
+        return Partner(username=username, password=password) == self._partner

@@ -19,7 +19,7 @@ from bridge.deliver.ssh import Patience
 from bridge.deliver.uploading import LASTING_PAUSE
 from bridge.name_service import NameService
 from bridge.sandbox import sftp_server
-from bridge.sandbox.sftp_server import Session, SftpServer
+from bridge.sandbox.sftp_server import Partner, Session, SftpServer
 from tests.parts.delivering import Site, Write
 from tests.parts.waiting import until
 
@@ -74,7 +74,10 @@ def serving(tmp_path):
 
     def serve(session=Session, patience=IMPATIENT, **changes):
         server = SftpServer(
-            tmp_path / "remote", clock=SystemClock(), username="demo", password="secret", session=session
+            tmp_path / "remote",
+            clock=SystemClock(),
+            partner=Partner(username="demo", password="secret"),
+            session=session,
         )
         server.start()
         servers.append(server)
@@ -281,10 +284,11 @@ def test_who_refuses_us_is_tried_seldom_and_told_each_time(serving, tmp_path, mo
     Where the host key is wrong, the server never hears the password.
     """
     heard = []
+    judge = sftp_server._LogIn.validate_password
 
     def validate(self, username, password):
         heard.append(password)
-        return (username, password) == self._login
+        return judge(self, username, password)
 
     monkeypatch.setattr(sftp_server._LogIn, "validate_password", validate)
     server, good = serving(patience=None)

@@ -11,7 +11,7 @@ import yaml
 from bridge.clock import DAY, HOUR, Clock
 from bridge.config import load
 from bridge.sandbox.limits import Limits
-from bridge.sandbox.sftp_server import SftpServer
+from bridge.sandbox.sftp_server import Partner, SftpServer
 from bridge.service.outside import over_sftp
 from bridge.service.service import Service
 from tests.parts import oracle
@@ -34,8 +34,7 @@ class Hurried:
         self.server = SftpServer(
             self.root,
             clock=ShiftedClock(self.clock, skew),
-            username="judge",
-            password="secret",
+            partner=Partner(username="judge", password="secret"),
             limits=Limits(files_per_hour=int(quota["files_per_hour"])),
         )
         self.server.start()

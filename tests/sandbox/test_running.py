@@ -19,6 +19,7 @@ import yaml
 from bridge.cli import main
 from bridge.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from bridge.config import SftpSettings
+from bridge.config.platform import ProcessingLogSettings
 from bridge.deliver.remote import Outcome, Reason, UploadFailed
 from bridge.deliver.sftp import SftpRemote
 from bridge.errors import BridgeError, UsageError
@@ -491,6 +492,9 @@ def test_the_command(tmp_path: Path):
         account = yaml.safe_load(said[said.index("accounts:") : said.index("Runs until")])["accounts"][0]
         assert account["quota"]["files_per_hour"] == 7
         SftpRemote(SftpSettings(**account["sftp"]), SystemClock()).check()
+        log = ProcessingLogSettings(**account["platform"]["processing_log"])
+        assert httpx.get(f"{log.url}{log.path}").status_code == 401
+        assert httpx.get(said.split("Audience segments")[1].split(",")[0].strip()).status_code == 401
         page = httpx.get(said.split("Page")[1].split()[0])
         assert "No file was received yet" in page.text
         process.send_signal(signal.SIGTERM)
@@ -512,6 +516,9 @@ def test_the_command(tmp_path: Path):
         ("--delay", "soon", "is no duration"),
         ("--username", "a:b", "printable ASCII without a colon"),
         ("--log-path", "/", "the page has / already"),
+        ("--api-path", "dmp", "begins with a slash"),
+        ("--grant", "organization=x", "write organization=ID, agency=ID, advertiser=ID"),
+        ("--expiry", "500ms", "write at least 1s"),
     ],
 )
 def test_wrong_options_are_told_in_a_line(capsys, tmp_path: Path, option: str, value: str, said: str):

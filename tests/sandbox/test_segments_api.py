@@ -1,6 +1,9 @@
 """The Audience Segments API of the stand-in, asked by a real client as the seed tells its users to."""
 
+import json
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +54,30 @@ def test_the_seeds_example_is_created(segments: SegmentsSite):
             },
         }
         assert [one.taxonomy.nodes for one in segments.one.taxonomies] == [3]
+
+
+def test_the_document_shows_what_is_answered(segments: SegmentsSite):
+    """docs/sandbox.md: the answer to a creation."""
+    document = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    shown = document[document.index("--no-ensure-ascii\n{") :].removeprefix("--no-ensure-ascii\n")
+    with segments.running():
+        answer = segments.post(EXAMPLE)
+    assert json.loads(shown[: shown.index("\n}\n") + 2]) == answer.json()
+
+
+def test_the_page_tells_of_taxonomies(segments: SegmentsSite):
+    """Name, id, segments, who may see it, when it was updated; the last one first, and names escaped."""
+    with segments.running():
+        segments.created()
+        segments.clock.at += MINUTE
+        segments.named("<b>Other</b>")
+        page = segments.http.get(segments.url("/", "")).text
+    rows = re.findall(r"<tr.*?</tr>", page[page.index('id="taxonomies"') :])
+    other, example = (re.sub(r"<[^>]+>", " ", row).split() for row in rows[1:3])
+    assert other[:3] == ["&lt;b&gt;Other&lt;/b&gt;", "100124", "2"]
+    assert " ".join(example).endswith(
+        "100123 2 100048 114842, 108108 171177, 141348, 137754 2026-11-01 00:00:00"
+    )
 
 
 def test_the_seeds_three_steps_of_an_update(segments: SegmentsSite):

@@ -15,10 +15,11 @@ from bridge.deliver.remote import Outcome, Reason, Receipt, UploadFailed, Upload
 from bridge.deliver.sftp import SftpRemote
 from bridge.errors import BridgeError
 from bridge.sandbox.limits import Limits
-from bridge.sandbox.sftp_server import Session, SftpServer
+from bridge.sandbox.sftp_server import Partner, Session, SftpServer
 
 DAY_START = 1_793_491_200_000
 SIZE = 300_000
+PARTNER = Partner(username="demo", password="secret")
 
 
 class SetClock:
@@ -45,9 +46,7 @@ class Site:
         self.root = folder / "remote"
         self.root.mkdir()
         self.clock = SetClock(DAY_START + 20 * MINUTE)
-        self.server = SftpServer(
-            self.root, clock=self.clock, username="demo", password="secret", limits=limits, session=session
-        )
+        self.server = SftpServer(self.root, clock=self.clock, partner=PARTNER, limits=limits, session=session)
         self.server.start()
         (folder / "password").write_text("secret\n")
         settings = SftpSettings(
@@ -277,7 +276,7 @@ def test_poor_servers(make, session: type[Session]):
 
 def test_a_server_that_cannot_start_says_so(tmp_path):
     """Whoever starts it gets an error in a line, and does not wait for ever for a thread that has ended."""
-    server = SftpServer(tmp_path, clock=SetClock(DAY_START), username="user", password="word")
+    server = SftpServer(tmp_path, clock=SetClock(DAY_START), partner=PARTNER)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server.port = taken.getsockname()[1]
         with pytest.raises(

@@ -10,6 +10,7 @@ BASE_PATH = "/dmp/v2.0"
 
 DAY_SECONDS = 86_400
 
+VENDOR = 1234
 GRANTS = Permissions(organizations=(100048,), agencies=(114842, 108108), advertisers=(171177, 141348, 137754))
 """Those of the seed's example."""
 
@@ -26,7 +27,7 @@ class Needs(StrEnum):
 class Vendor:
     """The data vendor whose credentials these are; by default that of the seed's example."""
 
-    id: int = 1234
+    id: int = VENDOR
     grants: Permissions = GRANTS
     """Those whom it may let see its taxonomies."""
 
