@@ -4,6 +4,8 @@
                                          │                        │
                                       journal ──▶ log_api       page
 
+    HTTP ─▶ login ─▶ taxonomies/ ─▶ what is held of them ─▶ page
+
 What the seeds say holds; what they leave open is decided here; each such decision stands in
 `assumptions`, which the page and docs/sandbox.md list.
 """

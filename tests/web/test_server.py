@@ -50,9 +50,15 @@ async def breaks(_: Request):
     return StreamingResponse(more())
 
 
-APPLICATION = Starlette(
-    routes=[Route(f"/{one.__name__}", one, methods=["GET", "POST"]) for one in (who, fails, endless, breaks)]
-)
+async def cuts(request: Request):
+    request.state.cut()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return PlainTextResponse("nobody sees it\n")
+
+
+PAGES = (who, fails, endless, breaks, cuts)
+APPLICATION = Starlette(routes=[Route(f"/{one.__name__}", one, methods=["GET", "POST"]) for one in PAGES])
 
 
 def serving(bounds=BOUNDS):
@@ -226,6 +232,15 @@ def test_what_goes_wrong_after_an_answer_has_begun_ends_it(connection):
     assert connection.recv(12) == b"HTTP/1.1 200"
     connection.sendall(b"none\r\n")
     assert b"HTTP/1.1" not in left(connection)
+
+
+def test_an_application_may_cut_its_client_off(connection, capfd):
+    """Not a byte of an answer comes, and nothing is said of it."""
+    with capture_logs() as logs:
+        connection.sendall(request("/cuts"))
+        assert left(connection) == b""
+    assert logs == []
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_connection_that_has_ended_leaves_nothing_behind():
