@@ -50,8 +50,20 @@ TRANSITIONS: dict[tuple[FileState, FileEvent], FileState] = {
     (FileState.UPLOADING, FileEvent.GIVE_UP): FileState.FAILED,
     (FileState.UPLOADED, FileEvent.CONFIRM): FileState.CONFIRMED,
     (FileState.UPLOADED, FileEvent.REJECT): FileState.REJECTED,
+    # the log's newest word counts: it is asked again and again, and the platform may process a file anew
+    (FileState.CONFIRMED, FileEvent.CONFIRM): FileState.CONFIRMED,
+    (FileState.CONFIRMED, FileEvent.REJECT): FileState.REJECTED,
+    (FileState.REJECTED, FileEvent.CONFIRM): FileState.CONFIRMED,
+    (FileState.REJECTED, FileEvent.REJECT): FileState.REJECTED,
 }
-"""State and event to state; any other pair is a fault of the program."""
+"""State and event to state; any other pair is a fault of the program.
+
+Of a file that has not got its final name, or was given up, the log can say nothing: one that lies there all
+the same is found by its next attempt.
+"""
+
+ARRIVED = (FileState.UPLOADED, FileState.CONFIRMED, FileState.REJECTED)
+"""The states of a file that has its final name."""
 
 UNFINISHED = (FileState.BUILT, FileState.UPLOADING)
 """The states in which a file's bytes are kept for an upload."""

@@ -77,7 +77,7 @@ class Ledger:
             try:
                 database.migrate()
                 with database.transaction() as connection:
-                    connection.execute("INSERT INTO ledger VALUES (?)", (spool_id,))
+                    connection.execute("INSERT INTO ledger (spool_id) VALUES (?)", (spool_id,))
                     for account, until in (charged or {}).items():
                         statements.close_account(connection, account, until)
                     if charged:
@@ -236,13 +236,58 @@ class Ledger:
         """Its bytes are lost or cannot be uploaded: what it holds is to be delivered anew."""
         self._happen(name, FileEvent.GIVE_UP, detail)
 
-    def confirm(self, name: str, detail: str = "") -> None:
-        """The platform has processed it."""
-        self._happen(name, FileEvent.CONFIRM, detail)
+    def confirm(
+        self,
+        name: str,
+        *,
+        processed_at: int | None = None,
+        lines_accepted: int | None = None,
+        lines_refused: int | None = None,
+        detail: str = "",
+    ) -> None:
+        """The platform has processed it, by its log's newest word; None: the log does not say.
 
-    def reject(self, name: str, detail: str) -> None:
-        """The platform has refused it."""
-        self._happen(name, FileEvent.REJECT, detail)
+        Said again it changes nothing but these; said of a file that was rejected it counts as well.
+
+        Raises:
+            ValueError: There is no such file, or it has not got its final name.
+        """
+        self._process(
+            name,
+            FileEvent.CONFIRM,
+            processed_at=processed_at,
+            lines_accepted=lines_accepted,
+            lines_refused=lines_refused,
+            detail=detail,
+        )
+
+    def reject(
+        self,
+        name: str,
+        *,
+        processed_at: int | None = None,
+        lines_accepted: int | None = None,
+        lines_refused: int | None = None,
+        detail: str,
+    ) -> None:
+        """The platform has refused it; as `confirm`, also where it was confirmed before.
+
+        Raises:
+            ValueError: There is no such file, or it has not got its final name.
+        """
+        self._process(
+            name,
+            FileEvent.REJECT,
+            processed_at=processed_at,
+            lines_accepted=lines_accepted,
+            lines_refused=lines_refused,
+            detail=detail,
+        )
+
+    def unconfirmed(self, account: str) -> tuple[FileRecord, ...]:
+        """The files of an account that are uploaded, and neither confirmed nor rejected; the oldest first."""
+        with self._database.reading() as connection:
+            return statements.unconfirmed_files(connection, account)
 
     def file(self, name: str) -> FileRecord | None:
         """The file of this name; None: none, or forgotten."""
@@ -346,6 +391,27 @@ class Ledger:
     def _happen(self, name: str, event: FileEvent, detail: str) -> None:
         with self._database.transaction() as connection:
             statements.write_state(connection, statements.known_file(connection, name), event, detail)
+
+    def _process(
+        self,
+        name: str,
+        event: FileEvent,
+        *,
+        processed_at: int | None,
+        lines_accepted: int | None,
+        lines_refused: int | None,
+        detail: str,
+    ) -> None:
+        with self._database.transaction() as connection:
+            statements.write_processed(
+                connection,
+                statements.known_file(connection, name),
+                event,
+                processed_at=processed_at,
+                lines_accepted=lines_accepted,
+                lines_refused=lines_refused,
+                detail=detail,
+            )
 
     def _of_account(self, account: str) -> tuple[int, int]:
         with self._database.reading() as connection:

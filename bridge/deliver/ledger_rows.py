@@ -35,6 +35,11 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         ),
         reserved_at=row["reserved_at"],
         runs=None if row["runs"] is None else tuple(RunRange(*pair) for pair in json.loads(row["runs"])),
+        processed_at=row["processed_at"],
+        lines_accepted=row["lines_accepted"],
+        lines_refused=row["lines_refused"],
+        resend_asked_at=row["resend_asked_at"],
+        resent_at=row["resent_at"],
     )
 
 
@@ -79,6 +84,7 @@ def audience_state(row: sqlite3.Row) -> AudienceState:
         newest_delivered=row["newest_delivered"],
         horizon=row["horizon"],
         foreign_horizon=row["foreign_horizon"],
+        retired=json.loads(row["retired"]),
         served_at=row["served_at"],
         bytes_per_membership=row["bytes_per_membership"],
     )
@@ -96,6 +102,7 @@ def audience_values(whose: Audience, state: AudienceState) -> dict[str, object]:
         "newest_delivered": state.newest_delivered,
         "horizon": state.horizon,
         "foreign_horizon": state.foreign_horizon,
+        "retired": json.dumps(dict(state.retired)),
         "served_at": state.served_at,
         "bytes_per_membership": state.bytes_per_membership,
     }

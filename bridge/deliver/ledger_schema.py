@@ -74,6 +74,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE attempts ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE attempts ADD COLUMN detail TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # what the platform's processing log said of a file, and whether it is to be sent again
+        "ALTER TABLE files ADD COLUMN processed_at INTEGER",
+        "ALTER TABLE files ADD COLUMN lines_accepted INTEGER",
+        "ALTER TABLE files ADD COLUMN lines_refused INTEGER",
+        "ALTER TABLE files ADD COLUMN resend_asked_at INTEGER",
+        "ALTER TABLE files ADD COLUMN resent_at INTEGER",
+        # the newest run that left each lane's history, by replay ('': the live one); what older versions
+        # let go is not known, so that where they did none of their files is sent again
+        "ALTER TABLE audiences ADD COLUMN retired TEXT NOT NULL DEFAULT '{}'",
+        """UPDATE audiences SET retired = COALESCE((
+            SELECT '{"": ' || MAX(run) || '}' FROM files
+            WHERE files.audience = audiences.audience AND replay = ''
+        ), '{}') WHERE horizon IS NOT NULL""",
+        # how often a frontier was set back: who decided by where it stood before looks again
+        "ALTER TABLE ledger ADD COLUMN set_back INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 VERSION = len(MIGRATIONS)

@@ -72,11 +72,26 @@ class FileRecord:
     """When its name was reserved, its header's `DateCreated`; None: an older version built it."""
     runs: tuple[RunRange, ...] | None = None
     """The runs it was made of, ascending; None: an older version built it."""
+    processed_at: int | None = None
+    """When the platform processed it; None: its log did not say."""
+    lines_accepted: int | None = None
+    """Lines that the platform took; None: its log did not say."""
+    lines_refused: int | None = None
+    """Lines that the platform did not take; None: its log did not say."""
+    resend_asked_at: int | None = None
+    """When somebody last asked to send its memberships again; None: nobody did."""
+    resent_at: int | None = None
+    """When they became due again, as was last asked; None: not yet, or not asked."""
 
     @property
     def replay(self) -> str:
         """Id of the replay that it is a file of; empty: it holds live data."""
         return self.progress.replay
+
+    @property
+    def resend_waits(self) -> bool:
+        """It was asked to send its memberships again, and they are not yet due again."""
+        return self.resend_asked_at is not None and self.resent_at is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +110,9 @@ class AudienceState:
     """Newest event time in any retired run; None: no run of it was retired."""
     foreign_horizon: int | None = None
     """Newest event time in any retired run of archives or dead letters: what no topic holds."""
+    retired: Mapping[str, int] = field(default_factory=dict)
+    """The newest run that left the history of each lane, by replay (empty: the live one); none of one that
+    is whole."""
     served_at: int | None = None
     """When a file of it was last uploaded."""
     bytes_per_membership: float = BYTES_PER_MEMBERSHIP

@@ -20,12 +20,12 @@ _INSERT_FILE = """
 
 _WRITE_AUDIENCE = """
     INSERT INTO audiences (audience, account, fields, frontier, removals, replayed, newest_delivered, horizon,
-        foreign_horizon, served_at, bytes_per_membership)
+        foreign_horizon, retired, served_at, bytes_per_membership)
     VALUES (:audience, :account, :fields, :frontier, :removals, :replayed, :newest_delivered, :horizon,
-        :foreign_horizon, :served_at, :bytes_per_membership)
+        :foreign_horizon, :retired, :served_at, :bytes_per_membership)
     ON CONFLICT (audience) DO UPDATE SET frontier = :frontier, removals = :removals, replayed = :replayed,
         newest_delivered = :newest_delivered, horizon = :horizon,
-        foreign_horizon = :foreign_horizon, served_at = :served_at,
+        foreign_horizon = :foreign_horizon, retired = :retired, served_at = :served_at,
         bytes_per_membership = :bytes_per_membership"""
 
 
@@ -178,6 +178,38 @@ def write_state(connection: sqlite3.Connection, file: FileRecord, event: FileEve
     """
     state = after(file.state, event)
     connection.execute("UPDATE files SET state = ?, detail = ? WHERE name = ?", (state, detail, file.name))
+
+
+def write_processed(
+    connection: sqlite3.Connection,
+    file: FileRecord,
+    event: FileEvent,
+    *,
+    processed_at: int | None,
+    lines_accepted: int | None,
+    lines_refused: int | None,
+    detail: str,
+) -> None:
+    """What the platform's processing log says of a file: its newest word counts, whole.
+
+    Raises:
+        ValueError: It cannot be said of a file in this state.
+    """
+    write_state(connection, file, event, detail)
+    connection.execute(
+        "UPDATE files SET processed_at = ?, lines_accepted = ?, lines_refused = ? WHERE name = ?",
+        (processed_at, lines_accepted, lines_refused, file.name),
+    )
+
+
+def unconfirmed_files(connection: sqlite3.Connection, account: str) -> tuple[FileRecord, ...]:
+    """Files of an account that are uploaded, and neither confirmed nor rejected; the oldest first."""
+    rows = connection.execute(
+        """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
+        WHERE files.account = ? AND state = ? ORDER BY uploaded_at, file""",
+        (account, FileState.UPLOADED),
+    )
+    return tuple(ledger_rows.file_record(row) for row in rows)
 
 
 def delete_built(connection: sqlite3.Connection, file: FileRecord) -> None:

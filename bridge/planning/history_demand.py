@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from bridge.audience.audience import Audience
 from bridge.clock import DAY, HOUR, SECOND, Clock
 from bridge.config import Config
-from bridge.deliver.file_state import FileState
+from bridge.deliver.file_state import ARRIVED
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord
 from bridge.errors import UsageError
@@ -14,9 +14,6 @@ from bridge.planning.demand import HEADER, Demand, Demands
 from bridge.service.opening import LEDGER
 from bridge.service.status import Status, gather
 from bridge.units import format_duration
-
-ARRIVED = (FileState.UPLOADED, FileState.CONFIRMED, FileState.REJECTED)
-"""States of files whose bytes the platform has."""
 
 MOST_FILES = 100_000
 """Of an account so many are looked at, the newest."""

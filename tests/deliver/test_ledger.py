@@ -313,14 +313,34 @@ def test_a_file_found_there_before_any_attempt_counted_is_uploaded_too(ledger):
     assert ledger.attempts("default", 0) == ()
 
 
-def test_the_platforms_answer_is_kept(ledger):
-    """Uploaded files are confirmed or rejected with a reason, others are not."""
+def test_the_platforms_newest_word_is_kept(ledger):
+    """Uploaded files are confirmed or rejected with what the log says, and it may change its word."""
     ledger.add_file(file())
-    with pytest.raises(ValueError, match="cannot confirm"):
+    with pytest.raises(ValueError, match="built cannot confirm"):
         ledger.confirm(file().name)
+    with pytest.raises(ValueError, match="knows no file"):
+        ledger.reject("other", detail="bad header")
     ledger.end_attempt(begin(ledger, file().name), NOON, Outcome.UPLOADED)
-    ledger.reject(file().name, "bad header")
-    assert (ledger.file(file().name).state, ledger.file(file().name).detail) == ("rejected", "bad header")
+    arrived = ledger.file(file().name)
+    ledger.reject(file().name, processed_at=NOON + 5, lines_refused=10, detail="bad header")
+    told = {"processed_at": NOON + 5, "lines_accepted": None, "lines_refused": 10, "detail": "bad header"}
+    assert ledger.file(file().name) == replace(arrived, state=FileState.REJECTED, **told)
+    ledger.confirm(file().name, processed_at=NOON + 9, lines_accepted=9, lines_refused=1, detail="anew")
+    told = {"processed_at": NOON + 9, "lines_accepted": 9, "lines_refused": 1, "detail": "anew"}
+    assert ledger.file(file().name) == replace(arrived, state=FileState.CONFIRMED, **told)
+
+
+def test_what_the_platform_has_said_nothing_of_is_told_oldest_first(ledger):
+    """Files with their final names, neither confirmed nor rejected; of this account alone."""
+    clients = ["a", "b", "c", "d", "e"]
+    records = {one: file(f"A_P_{one}_202611011200.log.gz", audience(one)) for one in clients}
+    for number, client in enumerate("dcba"):
+        upload(ledger, records[client], NOON + number)
+    ledger.add_file(records["e"])
+    upload(ledger, file("other", audience("f", account="other")))
+    ledger.confirm(records["c"].name)
+    ledger.reject(records["b"].name, detail="bad header")
+    assert [one.audience.client for one in ledger.unconfirmed("default")] == ["d", "a"]
 
 
 def test_history_is_newest_first_and_old_files_are_forgotten(ledger):
@@ -340,10 +360,12 @@ def test_history_is_newest_first_and_old_files_are_forgotten(ledger):
 @pytest.mark.parametrize("state", list(FileState))
 @pytest.mark.parametrize("event", list(FileEvent))
 def test_every_pair_of_state_and_event_is_decided(state, event):
-    """A pair leads to a state, or is refused by name; final states are never left."""
+    """A pair leads to a state, or is refused by name; only the platform's word changes a final state."""
     if (state, event) in TRANSITIONS:
         assert after(state, event) is TRANSITIONS[state, event]
-        assert state not in {FileState.CONFIRMED, FileState.REJECTED, FileState.FAILED}
+        assert state is not FileState.FAILED
+        if state in {FileState.CONFIRMED, FileState.REJECTED}:
+            assert event in {FileEvent.CONFIRM, FileEvent.REJECT}
     else:
         with pytest.raises(ValueError, match=f"{state} cannot {event}"):
             after(state, event)
