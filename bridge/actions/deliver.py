@@ -129,6 +129,25 @@ ACTIONS = (
         "reason",
     ),
     info(
+        "file_due_again",
+        "What a file held waits again, with all that came after it for its users (`files resend`).",
+        "account",
+        "audience",
+        "file",
+        "replay",
+        "runs",
+        "memberships",
+    ),
+    warning(
+        "file_not_due_again",
+        "What a file held was to be sent again and cannot be any more; `reason` says what to do.",
+        "account",
+        "audience",
+        "file",
+        "replay",
+        "reason",
+    ),
+    info(
         "built_file_removed",
         "A built file that nobody will upload is gone: a process died before the ledger knew of it, or after "
         "it was through with it (`noted`).",

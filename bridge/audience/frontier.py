@@ -4,6 +4,7 @@ A large delivery is cut into parts, each with all the runs there are by then, so
 of the order may be delivered up to an older run than the users after them (design.md, invariant 7).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,16 +47,27 @@ class Frontier:
         Raises:
             ValueError: The range holds no user: `stop` is not above `start`.
         """
+        return self._with(start, stop, lambda _: run)
+
+    def rewind(self, start: str, stop: str | None, run: int) -> Self:
+        """Users from `start` up to but without `stop` (None: to the last) are delivered up to `run` at most.
+
+        Raises:
+            ValueError: The range holds no user: `stop` is not above `start`.
+        """
+        return self._with(start, stop, lambda delivered: min(delivered, run))
+
+    def _with(self, start: str, stop: str | None, run: Callable[[int], int]) -> Self:
+        """The same but for users from `start` up to but without `stop`, whose run becomes `run` of theirs."""
         if stop is not None and stop <= start:
             raise ValueError("a part of a delivery ends at or before its start")  # names no user id
-        kept = {step.start: step.run for step in self.steps}
-        resumed = {} if stop is None else {stop: self.at(stop)}
-        inside = {at for at in kept if at >= start and (stop is None or at < stop)}
-        merged = {at: kept[at] for at in kept if at not in inside} | resumed | {start: run}
+        ends = {start} if stop is None else {start, stop}
         steps: list[Step] = []
-        for at in sorted(merged):
-            if not steps or steps[-1].run != merged[at]:
-                steps.append(Step(at, merged[at]))
+        for at in sorted(ends | {step.start for step in self.steps}):
+            inside = at >= start and (stop is None or at < stop)
+            delivered = run(self.at(at)) if inside else self.at(at)
+            if not steps or steps[-1].run != delivered:
+                steps.append(Step(at, delivered))
         return type(self)(tuple(steps))
 
     def to_json(self) -> list[list[str | int]]:

@@ -26,6 +26,7 @@ from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.quota import Closed, Room, Usage, counted_since, room, usage
 from bridge.deliver.records import AudienceState, FileRecord, Progress, RunRange
 from bridge.deliver.remote import Remote
+from bridge.deliver.resending import Resends
 from bridge.deliver.schedule import Deliver, Retry, Rooms, Unfinished, Wait, Waiting, decide, live_waits
 from bridge.deliver.server_clock import ServerClock
 from bridge.deliver.set_aside import SetAside
@@ -93,6 +94,13 @@ class Deliverer:
             stopped=lambda: self._stopped,
         )
         self._set_aside = SetAside(parts.spool)
+        self._resends = Resends(
+            account=self._name,
+            spool=parts.spool,
+            ledger=parts.ledger,
+            clock=parts.clock,
+            uploads=self._uploads,
+        )
         self._wake = threading.Event()
         self._stopped = False
         self._set_back: dict[tuple[Audience, str], int] = {}  # what could not be built, until when
@@ -133,6 +141,7 @@ class Deliverer:
         parts, now = self._parts, self._parts.clock.now()
         parts.observer.beat(self._name, now)
         drain = parts.drain()
+        self._resends.carry_out()
         held = look(parts.spool)
         states = parts.ledger.audiences(self._name)
         waiting = self._waiting(held, states, now)

@@ -48,7 +48,7 @@ def built(file: FileRecord) -> None:
         audience=file.audience.label,
         file=file.name,
         replay=file.replay or None,
-        low=min((run.low for run in file.runs or ()), default=None),
+        low=file.first_run,
         run=file.progress.run,
         bytes=file.bytes,
         memberships=file.memberships,
@@ -60,6 +60,31 @@ def discarded(file: FileRecord, reason: str) -> None:
     """The file was never begun, and goes."""
     log.info(
         "file_discarded",
+        account=file.audience.account,
+        audience=file.audience.label,
+        file=file.name,
+        replay=file.replay or None,
+        reason=reason,
+    )
+
+
+def due_again(file: FileRecord) -> None:
+    """What the file held is to be sent again."""
+    log.info(
+        "file_due_again",
+        account=file.audience.account,
+        audience=file.audience.label,
+        file=file.name,
+        replay=file.replay or None,
+        runs=len(file.runs or ()),
+        memberships=file.memberships,
+    )
+
+
+def not_due_again(file: FileRecord, reason: str) -> None:
+    """It was asked for, and cannot be any more."""
+    log.warning(
+        "file_not_due_again",
         account=file.audience.account,
         audience=file.audience.label,
         file=file.name,

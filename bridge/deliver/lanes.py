@@ -56,8 +56,17 @@ class HeldReplay:
     """All of its runs."""
 
     def lane(self, state: AudienceState) -> Lane:
-        """The replay as a lane of an audience."""
-        frontier = state.replayed.get(self.record.id, Frontier())
+        """The replay as a lane of an audience: what of it waits, what is to be sent again too."""
+        return self._lane(state.again.get(self.record.id, self._replayed(state)))
+
+    def judge(self, state: AudienceState) -> Lane:
+        """The replay as other lanes have to see it: all that it ever delivered."""
+        return self._lane(self._replayed(state))
+
+    def _replayed(self, state: AudienceState) -> Frontier:
+        return state.replayed.get(self.record.id, Frontier())
+
+    def _lane(self, frontier: Frontier) -> Lane:
         return Lane(runs=self.runs, frontier=frontier, until=self.record.until)
 
 
@@ -87,7 +96,7 @@ class Held:
         ahead, and the rest will follow.
         """
         own = next((one for one in self.replays if one.record.id == replay), None)
-        others = [one.lane(state) for one in self.replays if one is not own]
+        others = [one.judge(state) for one in self.replays if one is not own]
         if own is None:
             return View(
                 own=Lane(runs=self.runs, frontier=state.frontier),

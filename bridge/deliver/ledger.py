@@ -18,7 +18,7 @@ from bridge.audience.names import FileName
 from bridge.clock import HOUR, MINUTE
 from bridge.deliver import ledger_rows, statements
 from bridge.deliver.database import Database, LedgerDamaged, LedgerFailed, publish, reserve_file
-from bridge.deliver.file_state import FileEvent, FileState
+from bridge.deliver.file_state import ARRIVED, FileEvent, FileState
 from bridge.deliver.quota import Attempt
 from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, TriedFile
 
@@ -178,18 +178,44 @@ class Ledger:
             ).fetchall()
         return {ledger_rows.audience(row): ledger_rows.audience_state(row) for row in rows}
 
-    def raise_horizons(self, horizons: Mapping[Audience, int], *, foreign: bool = False) -> None:
-        """Runs are about to be retired: the newest event time in them, by audience. Horizons never sink.
+    def rewinds(self) -> int:
+        """How often a frontier was set back: while it stays the same, what was delivered stays delivered."""
+        with self._database.reading() as connection:
+            return statements.rewinds(connection)
 
-        `foreign`: they came from archives or dead letters, so that no topic holds what they hold.
+    def raise_horizons(
+        self,
+        horizons: Mapping[Audience, int],
+        *,
+        retired: Mapping[Audience, int] | None = None,
+        replay: str = "",
+        rewinds: int | None = None,
+        foreign: bool = False,
+    ) -> bool:
+        """Runs are about to be retired. Horizons never sink.
+
+        False: none may be, as a file was sent again since it was decided; nothing is noted.
+
+        Args:
+            horizons: The newest event time in these runs, by audience.
+            retired: The newest of the runs, by audience; None: it is not known.
+            replay: Id of the replay that they are runs of; empty: they are live ones.
+            rewinds: As `rewinds` told before what is delivered was asked for; None: they go in any case.
+            foreign: They came from archives or dead letters, so that no topic holds what they hold.
         """
         with self._database.transaction() as connection:
+            if rewinds is not None and rewinds != statements.rewinds(connection):
+                return False
             for audience, horizon in horizons.items():
                 known = statements.audience_state(connection, audience)
                 raised = replace(known, horizon=_later(known.horizon, horizon))
                 if foreign:
                     raised = replace(raised, foreign_horizon=_later(known.foreign_horizon, horizon))
+                if retired is not None:
+                    newest = _later(known.retired.get(replay), retired[audience])
+                    raised = replace(raised, retired={**known.retired, replay: newest})
                 statements.write_audience(connection, audience, raised)
+        return True
 
     def forget_replays(self, there: Callable[[], AbstractSet[str]]) -> None:
         """Of replays that are gone nobody asks any more how far they were delivered.
@@ -288,6 +314,57 @@ class Ledger:
         """The files of an account that are uploaded, and neither confirmed nor rejected; the oldest first."""
         with self._database.reading() as connection:
             return statements.unconfirmed_files(connection, account)
+
+    def awaited(self, account: str) -> frozenset[Audience]:
+        """The audiences of an account of which a file is `unconfirmed`, and not asked to be sent again."""
+        with self._database.reading() as connection:
+            return statements.awaited_audiences(connection, account)
+
+    def ask_resend(self, name: str, now: int) -> bool:
+        """What a file held is to be sent again, by its account's deliverer; False: it was asked, and waits.
+
+        Raises:
+            ValueError: There is no such file, or it has not got its final name.
+        """
+        with self._database.transaction() as connection:
+            file = statements.known_file(connection, name)
+            if file.state not in ARRIVED:
+                raise ValueError(f"a file that is {file.state} cannot be sent again")
+            if file.resend_waits:
+                return False
+            statements.write_resend_asked(connection, file, now)
+            return True
+
+    def to_resend(self, account: str) -> tuple[FileRecord, ...]:
+        """The files of an account of which it is asked, and not done; the oldest first."""
+        with self._database.reading() as connection:
+            return statements.files_to_resend(connection, account)
+
+    def resend(
+        self, name: str, now: int, refusal: Callable[[FileRecord, AudienceState], str | None]
+    ) -> str | None:
+        """What a file held is due again: its audience's frontier goes back to before its runs.
+
+        To be called by who delivers the audience, while it has no unfinished file.
+
+        Args:
+            name: A file that `to_resend` told.
+            now: The present.
+            refusal: Why it cannot be, asked inside the transaction, so that no run is retired meanwhile that
+                it needs; None: it can.
+
+        Returns:
+            What `refusal` said; then it is not asked any more.
+        """
+        with self._database.transaction() as connection:
+            file = statements.known_file(connection, name)
+            reason = refusal(file, statements.audience_state(connection, file.audience))
+            if reason is None:
+                assert file.first_run is not None
+                statements.write_resent(connection, file, file.first_run - 1, now)
+            else:
+                statements.write_resend_asked(connection, file, None)
+        return reason
 
     def file(self, name: str) -> FileRecord | None:
         """The file of this name; None: none, or forgotten."""

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
@@ -80,7 +80,8 @@ def audience_state(row: sqlite3.Row) -> AudienceState:
     return AudienceState(
         frontier=Frontier.from_json(json.loads(row["frontier"])),
         removals=Frontier.from_json(json.loads(row["removals"])),
-        replayed={replay: Frontier.from_json(steps) for replay, steps in json.loads(row["replayed"]).items()},
+        replayed=_frontiers(row["replayed"]),
+        again=_frontiers(row["replayed_again"]),
         newest_delivered=row["newest_delivered"],
         horizon=row["horizon"],
         foreign_horizon=row["foreign_horizon"],
@@ -88,6 +89,16 @@ def audience_state(row: sqlite3.Row) -> AudienceState:
         served_at=row["served_at"],
         bytes_per_membership=row["bytes_per_membership"],
     )
+
+
+def _frontiers(text: str) -> dict[str, Frontier]:
+    """Frontiers of replays, by id."""
+    return {replay: Frontier.from_json(steps) for replay, steps in json.loads(text).items()}
+
+
+def _frontiers_json(frontiers: Mapping[str, Frontier]) -> str:
+    """Inverse of `_frontiers`."""
+    return json.dumps({replay: frontier.to_json() for replay, frontier in frontiers.items()})
 
 
 def audience_values(whose: Audience, state: AudienceState) -> dict[str, object]:
@@ -98,7 +109,8 @@ def audience_values(whose: Audience, state: AudienceState) -> dict[str, object]:
         "fields": json.dumps(whose.to_json()),
         "frontier": json.dumps(state.frontier.to_json()),
         "removals": json.dumps(state.removals.to_json()),
-        "replayed": json.dumps({replay: steps.to_json() for replay, steps in state.replayed.items()}),
+        "replayed": _frontiers_json(state.replayed),
+        "replayed_again": _frontiers_json(state.again),
         "newest_delivered": state.newest_delivered,
         "horizon": state.horizon,
         "foreign_horizon": state.foreign_horizon,

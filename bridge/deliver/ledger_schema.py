@@ -81,6 +81,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE files ADD COLUMN lines_refused INTEGER",
         "ALTER TABLE files ADD COLUMN resend_asked_at INTEGER",
         "ALTER TABLE files ADD COLUMN resent_at INTEGER",
+        # how far replays are delivered again of which files are sent again
+        "ALTER TABLE audiences ADD COLUMN replayed_again TEXT NOT NULL DEFAULT '{}'",
         # the newest run that left each lane's history, by replay ('': the live one); what older versions
         # let go is not known, so that where they did none of their files is sent again
         "ALTER TABLE audiences ADD COLUMN retired TEXT NOT NULL DEFAULT '{}'",
@@ -88,8 +90,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             SELECT '{"": ' || MAX(run) || '}' FROM files
             WHERE files.audience = audiences.audience AND replay = ''
         ), '{}') WHERE horizon IS NOT NULL""",
-        # how often a frontier was set back: who decided by where it stood before looks again
-        "ALTER TABLE ledger ADD COLUMN set_back INTEGER NOT NULL DEFAULT 0",
+        # how often a frontier was set back: who decided by where it stood before has to look again
+        "ALTER TABLE ledger ADD COLUMN rewinds INTEGER NOT NULL DEFAULT 0",
+        """CREATE INDEX files_to_resend ON files (account)
+            WHERE resend_asked_at IS NOT NULL AND resent_at IS NULL""",
     ),
 )
 

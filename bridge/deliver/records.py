@@ -89,6 +89,11 @@ class FileRecord:
         return self.progress.replay
 
     @property
+    def first_run(self) -> int | None:
+        """The smallest number of a run that it was made of; None: an older version built it."""
+        return min((run.low for run in self.runs or ()), default=None)
+
+    @property
     def resend_waits(self) -> bool:
         """It was asked to send its memberships again, and they are not yet due again."""
         return self.resend_asked_at is not None and self.resent_at is None
@@ -104,6 +109,9 @@ class AudienceState:
     """How far its removals went ahead in files of removals alone."""
     replayed: Mapping[str, Frontier] = field(default_factory=dict)
     """How far each replay of it is delivered, by id; none of one that is not begun."""
+    again: Mapping[str, Frontier] = field(default_factory=dict)
+    """How far each replay of which a file was to be sent again is delivered since, by id. What it delivered
+    before goes on judging what comes late, as it did before: `replayed` stays."""
     newest_delivered: int | None = None
     """Newest event time among all that was delivered, by replays too."""
     horizon: int | None = None

@@ -19,12 +19,12 @@ _INSERT_FILE = """
         :runs)"""
 
 _WRITE_AUDIENCE = """
-    INSERT INTO audiences (audience, account, fields, frontier, removals, replayed, newest_delivered, horizon,
-        foreign_horizon, retired, served_at, bytes_per_membership)
-    VALUES (:audience, :account, :fields, :frontier, :removals, :replayed, :newest_delivered, :horizon,
-        :foreign_horizon, :retired, :served_at, :bytes_per_membership)
+    INSERT INTO audiences (audience, account, fields, frontier, removals, replayed, replayed_again,
+        newest_delivered, horizon, foreign_horizon, retired, served_at, bytes_per_membership)
+    VALUES (:audience, :account, :fields, :frontier, :removals, :replayed, :replayed_again,
+        :newest_delivered, :horizon, :foreign_horizon, :retired, :served_at, :bytes_per_membership)
     ON CONFLICT (audience) DO UPDATE SET frontier = :frontier, removals = :removals, replayed = :replayed,
-        newest_delivered = :newest_delivered, horizon = :horizon,
+        replayed_again = :replayed_again, newest_delivered = :newest_delivered, horizon = :horizon,
         foreign_horizon = :foreign_horizon, retired = :retired, served_at = :served_at,
         bytes_per_membership = :bytes_per_membership"""
 
@@ -71,13 +71,74 @@ def advanced(state: AudienceState, progress: Progress) -> AudienceState:
     newest = max(times, default=None)
     if progress.replay:
         before = state.replayed.get(progress.replay, Frontier())
-        replayed = {progress.replay: before.advance(progress.start, progress.stop, progress.run)}
-        return replace(state, replayed={**state.replayed, **replayed}, newest_delivered=newest)
+        replayed = {**state.replayed, progress.replay: _advance(before, progress)}
+        again = {
+            replay: _advance(frontier, progress) if replay == progress.replay else frontier
+            for replay, frontier in state.again.items()
+        }
+        return replace(state, replayed=replayed, again=again, newest_delivered=newest)
     if progress.removals_only:
-        removals = state.removals.advance(progress.start, progress.stop, progress.run)
-        return replace(state, removals=removals, newest_delivered=newest)
-    frontier = state.frontier.advance(progress.start, progress.stop, progress.run)
-    return replace(state, frontier=frontier, newest_delivered=newest)
+        return replace(state, removals=_advance(state.removals, progress), newest_delivered=newest)
+    return replace(state, frontier=_advance(state.frontier, progress), newest_delivered=newest)
+
+
+def _advance(frontier: Frontier, progress: Progress) -> Frontier:
+    return frontier.advance(progress.start, progress.stop, progress.run)
+
+
+def rewound(state: AudienceState, progress: Progress, run: int) -> AudienceState:
+    """An audience as if of the users of a file no more than up to `run` had gone out.
+
+    What it has is not forgotten: `newest_delivered` stays, so that what is sent again is judged as late rows.
+    """
+    start, stop = progress.start, progress.stop
+    if progress.replay:
+        before = state.again.get(progress.replay, state.replayed[progress.replay])
+        return replace(state, again={**state.again, progress.replay: before.rewind(start, stop, run)})
+    removals = state.removals.rewind(start, stop, run)
+    if progress.removals_only:
+        return replace(state, removals=removals)
+    return replace(state, frontier=state.frontier.rewind(start, stop, run), removals=removals)
+
+
+def rewinds(connection: sqlite3.Connection) -> int:
+    """How often a frontier was set back."""
+    return int(connection.execute("SELECT rewinds FROM ledger").fetchone()["rewinds"])
+
+
+def write_resend_asked(connection: sqlite3.Connection, file: FileRecord, asked_at: int | None) -> None:
+    """Somebody wants what a file held to be sent again; None: nobody does any more."""
+    connection.execute(
+        "UPDATE files SET resend_asked_at = ?, resent_at = NULL WHERE name = ?", (asked_at, file.name)
+    )
+
+
+def write_resent(connection: sqlite3.Connection, file: FileRecord, run: int, now: int) -> None:
+    """What a file held is due again: of its users no more than up to `run` is delivered."""
+    connection.execute("UPDATE files SET resent_at = ? WHERE name = ?", (now, file.name))
+    state = audience_state(connection, file.audience)
+    write_audience(connection, file.audience, rewound(state, file.progress, run))
+    connection.execute("UPDATE ledger SET rewinds = rewinds + 1")
+
+
+def files_to_resend(connection: sqlite3.Connection, account: str) -> tuple[FileRecord, ...]:
+    """Files of an account that are asked to be sent again and are not due again yet; the oldest first."""
+    rows = connection.execute(
+        """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
+        WHERE files.account = ? AND resend_asked_at IS NOT NULL AND resent_at IS NULL ORDER BY file""",
+        (account,),
+    )
+    return tuple(ledger_rows.file_record(row) for row in rows)
+
+
+def awaited_audiences(connection: sqlite3.Connection, account: str) -> frozenset[Audience]:
+    """Audiences of an account with a file that is uploaded and nothing else: not asked to be sent again."""
+    rows = connection.execute(
+        """SELECT fields FROM audiences WHERE audience IN (
+            SELECT audience FROM files WHERE account = ? AND state = ? AND resend_asked_at IS NULL)""",
+        (account, FileState.UPLOADED),
+    )
+    return frozenset(ledger_rows.audience(row) for row in rows)
 
 
 def insert_file(connection: sqlite3.Connection, file: FileRecord) -> None:
@@ -139,7 +200,13 @@ def delete_replays(connection: sqlite3.Connection, replays: AbstractSet[str]) ->
         state = ledger_rows.audience_state(row)
         left = {replay: frontier for replay, frontier in state.replayed.items() if replay not in gone}
         if left != state.replayed:
-            write_audience(connection, ledger_rows.audience(row), replace(state, replayed=left))
+            again = {replay: frontier for replay, frontier in state.again.items() if replay in left}
+            retired = {lane: run for lane, run in state.retired.items() if lane not in gone}
+            write_audience(
+                connection,
+                ledger_rows.audience(row),
+                replace(state, replayed=left, again=again, retired=retired),
+            )
 
 
 def unfinished_files(connection: sqlite3.Connection, account: str) -> tuple[TriedFile, ...]:

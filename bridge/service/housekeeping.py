@@ -114,9 +114,10 @@ class Housekeeping:
             if stop is not None and stop.is_set():
                 raise _Stopped
 
+        rewinds = self._ledger.rewinds()
         runs, states = self._spool.runs(), self._ledger.audiences()
         try:
-            self._retire(runs, states, watch)
+            self._retire(runs, states, rewinds, watch)
             self._merge(states, watch)
         except _Stopped:
             return
@@ -155,8 +156,13 @@ class Housekeeping:
                 self._observer.free(shutil.disk_usage(self._spool.directory).free)
 
     def _retire(
-        self, runs: Sequence[Run], states: Mapping[Audience, AudienceState], watch: Callable[[], None]
+        self,
+        runs: Sequence[Run],
+        states: Mapping[Audience, AudienceState],
+        rewinds: int,
+        watch: Callable[[], None],
     ) -> None:
+        """Let go what may go; nothing, where since `rewinds` was asked for a file was sent again."""
         settings = self._config.spool
         replay_upkeep.let_go(
             self._spool,
@@ -173,9 +179,10 @@ class Housekeeping:
             retirement = self._retirement(runs, states, over_bytes, None)
         if not retirement.decisions:
             return
+        if not self._ledger.raise_horizons(retirement.horizons, retired=retirement.newest, rewinds=rewinds):
+            return
         if over_bytes > 0:
             log.warning("history_given_up", runs=len(retirement.decisions), remedy="raise spool.max_bytes")
-        self._ledger.raise_horizons(retirement.horizons)
         by_number = {run.number: run for run in runs}
         for decision in retirement.decisions:
             if isinstance(decision, Rewrite):

@@ -120,6 +120,7 @@ def let_go(spool: Spool, ledger: Ledger, clock: Clock, *, retention: int, over_b
     Raises:
         BridgeError: The disk or the ledger failed.
     """
+    rewinds = ledger.rewinds()
     replays = {replay.id: replay for replay in spool.replays.all()}
     if not replays:
         return
@@ -136,9 +137,21 @@ def let_go(spool: Spool, ledger: Ledger, clock: Clock, *, retention: int, over_b
         replay = replays[id_]
         try:
             with spool.lock(f"replay-{replay.record.name}").acquire(0, clock):
-                if replay.record.state is not ReplayState.READING:
-                    foreign = replay.record.parameters.get("plan") is None
-                    ledger.raise_horizons(horizons(replay, states), foreign=foreign)
-                spool.replays.discard(replay)
+                reading = replay.record.state is ReplayState.READING
+                if reading or _let_go(replay, states, ledger, rewinds):
+                    spool.replays.discard(replay)
         except LockHeld:
             log.debug("replay_kept", replay=id_, reason="a process is at work on it")
+
+
+def _let_go(replay: Replay, states: Mapping[Audience, AudienceState], ledger: Ledger, rewinds: int) -> bool:
+    """The horizons are noted; False: a file was sent again since `rewinds` was asked for, maybe one of it."""
+    raised = horizons(replay, states)
+    newest = max((run.number for run in replay.runs()), default=0)
+    return ledger.raise_horizons(
+        raised,
+        retired=dict.fromkeys(raised, newest),
+        replay=replay.id,
+        rewinds=rewinds,
+        foreign=replay.record.parameters.get("plan") is None,
+    )

@@ -85,6 +85,8 @@ class Retirement:
     """In the order in which to carry them out: oldest first."""
     horizons: Mapping[Audience, int]
     """Newest event time (epoch ms) that leaves the history of each audience; to be noted durably before."""
+    newest: Mapping[Audience, int]
+    """Newest run that leaves it; to be noted too."""
 
 
 def summary(run: Run) -> RunSummary:
@@ -161,6 +163,7 @@ def plan_retirement(
     taken = newest(position for run in runs for position in run.positions)
     decisions: list[Retire | Rewrite] = []
     horizons: dict[Audience, int] = {}
+    leaving: dict[Audience, int] = {}
     earlier = [run for run in runs if kept_since is None or run.sealed_at < kept_since]
     expired = [run for run in earlier if now - run.sealed_at > retention]
     younger = [run for run in earlier if now - run.sealed_at <= retention]
@@ -181,7 +184,8 @@ def plan_retirement(
         for audience in drop:
             newest_event_time = run.audiences[audience].max_event_time
             horizons[audience] = max(horizons.get(audience, newest_event_time), newest_event_time)
-    return Retirement(decisions=tuple(decisions), horizons=horizons)
+            leaving[audience] = max(leaving.get(audience, 0), run.number)
+    return Retirement(decisions=tuple(decisions), horizons=horizons, newest=leaving)
 
 
 def _decision(run: RunSummary, drop: frozenset[Audience], *, witness: bool) -> Retire | Rewrite | None:

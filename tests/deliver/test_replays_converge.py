@@ -106,12 +106,16 @@ class World:
         if self.exact:
             self.see_nothing_undone()
         everything = self.read == [len(events) for events in self.topic]
-        if everything and not self.waits()[0]:
+        if everything and self.settled():
             state, truth = self.site.state(), self.truth()
             if self.exact:
                 assert oracle.same(state, truth) == []
             else:
                 assert _memberships(state) <= _memberships(truth)
+
+    def settled(self):
+        """The platform has what was read live."""
+        return not self.waits()[0]
 
     def see_nothing_undone(self):
         """Of each user and segment the platform has what the newest delivered event says, or a newer one."""
@@ -223,9 +227,7 @@ class World:
     def ahead(self):
         """Removals alone, as when the day's bytes are spent."""
         if self.waits()[0] and not self.site.ledger.unfinished("a"):
-            decision = Deliver(audience=DISPLAY, max_bytes=10_000, removals_only=True, replay="")
-            state = self.site.ledger.audience(DISPLAY)
-            self.site.deliverer._deliver(decision, state, look(self.site.spool))
+            self._deliver_removals()
 
     def merge(self):
         spool = self.site.spool
@@ -252,10 +254,15 @@ class World:
             over_bytes=0,
             kept_since=min(waiting, default=None),
         )
-        site.ledger.raise_horizons(plan.horizons)
+        site.ledger.raise_horizons(plan.horizons, retired=plan.newest)
         for decision in plan.decisions:
             self.exact = False
             site.spool.retire(next(run for run in runs if run.number == decision.number))
+
+    def _deliver_removals(self):
+        decision = Deliver(audience=DISPLAY, max_bytes=10_000, removals_only=True, replay="")
+        state = self.site.ledger.audience(DISPLAY)
+        self.site.deliverer._deliver(decision, state, look(self.site.spool))
 
     def _step(self):
         self.site.deliverer._set_back.clear()

@@ -224,8 +224,9 @@ def dying_ledger(trigger: Trigger) -> type[Ledger]:
             if outcome is Outcome.UPLOADED:
                 trigger.step(CrashPoint.MARKED)
 
-        def raise_horizons(self, horizons, *, foreign=False):
-            super().raise_horizons(horizons, foreign=foreign)
+        def raise_horizons(self, horizons, **more):
+            raised = super().raise_horizons(horizons, **more)
             trigger.step(CrashPoint.HORIZON_RAISED)
+            return raised
 
     return DyingLedger

@@ -97,8 +97,9 @@ MUTANTS = (
     Mutant(
         "history goes and no horizon is noted",
         "service/housekeeping.py",
-        "        self._ledger.raise_horizons(retirement.horizons)\n",
-        "",
+        "        if not self._ledger.raise_horizons(retirement.horizons, retired=retirement.newest, "
+        "rewinds=rewinds):\n",
+        "        if False:\n",
     ),
     Mutant(
         "late rows are not held against what was delivered",
