@@ -25,6 +25,7 @@ from bridge.cli import (
     dead_letters,
     demo,
     file,
+    files,
     pixel_mapping,
     plan,
     replay,
@@ -48,6 +49,7 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("plan")(plan.plan)
 app.add_typer(file.app, name="file")
+app.add_typer(files.app, name="files")
 app.command("replay")(replay.replay)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(taxonomy.app, name="taxonomy")

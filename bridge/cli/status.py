@@ -115,6 +115,8 @@ def _audiences(found: Status) -> Table:
 
 
 def _due(status: AudienceStatus, now: int) -> str:
+    if status.waiting.unconfirmed:
+        return "when its last file is confirmed"
     return "now" if status.due_at <= now else f"in {_time_to(status.due_at, now)}"
 
 

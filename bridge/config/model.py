@@ -143,6 +143,8 @@ class Account(Section):
     sftp: SftpSettings
     quota: QuotaSettings = QuotaSettings()
     platform: PlatformSettings = PlatformSettings()
+    wait_for_confirmation: bool = False
+    """An audience's next file waits until the platform's log has confirmed or rejected its last one."""
 
 
 class InventoryAccounts(Section):

@@ -32,7 +32,15 @@ from bridge.deliver.server_clock import ServerClock
 from bridge.deliver.set_aside import SetAside
 from bridge.deliver.sources import sources
 from bridge.deliver.uploading import Uploads
-from bridge.deliver.waiting import Pending, as_waiting, audiences, pending, replays_waiting
+from bridge.deliver.waiting import (
+    Pending,
+    as_waiting,
+    audiences,
+    awaited,
+    held_back,
+    pending,
+    replays_waiting,
+)
 from bridge.spool.disk import SpoolFull
 from bridge.spool.spool import Spool
 
@@ -141,10 +149,12 @@ class Deliverer:
         parts, now = self._parts, self._parts.clock.now()
         parts.observer.beat(self._name, now)
         drain = parts.drain()
+        # what holds others is looked up before: a wish that comes in between still holds them
+        waited_for = awaited(parts.account, parts.ledger)
         self._resends.carry_out()
         held = look(parts.spool)
         states = parts.ledger.audiences(self._name)
-        waiting = self._waiting(held, states, now)
+        waiting = held_back(self._waiting(held, states, now), waited_for)
         self._uploads.discard_cancelled(held.cancelled)
         unfinished = self._uploads.unfinished(now)
         rooms = self._rooms(now, waiting, unfinished)

@@ -5,7 +5,7 @@ SQLite gives up it raises `LedgerFailed`, and nothing may be uploaded: what is n
 done. A ledger may be used from several threads. Instants are epoch milliseconds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
@@ -371,10 +371,12 @@ class Ledger:
         with self._database.reading() as connection:
             return statements.find_file(connection, name)
 
-    def files(self, account: str | None = None, limit: int = 100) -> tuple[FileRecord, ...]:
-        """The newest files of an account, or of all, the newest first."""
+    def files(
+        self, account: str | None = None, limit: int = 100, states: Collection[FileState] = ()
+    ) -> tuple[FileRecord, ...]:
+        """The newest files of an account, or of all, in these states, or in any; the newest first."""
         with self._database.reading() as connection:
-            return statements.newest_files(connection, account, limit)
+            return statements.newest_files(connection, account, states or tuple(FileState), limit)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many files it knows, by account and state."""

@@ -12,7 +12,9 @@ Pure: what waits and what room there is in, a decision out; the deliverer carrie
 4. A file that was begun is finished before its audience delivers anything else. One that was built and not
    begun is uploaded too, but where it does not fit, its audience delivers anew; and a replay's makes way for
    live data of its audience that is due.
-5. No slot is spent on a sliver: a delivery begins when there is room for twice what is expected of it, or
+5. Where the account waits for confirmation, an audience begins nothing new while one of its files is neither
+   confirmed nor rejected: on a platform that loads out of order it could undo something newer.
+6. No slot is spent on a sliver: a delivery begins when there is room for twice what is expected of it, or
    for a part worth a slot (`Room.least`). Where there is not, its removals go alone, as far as bytes are
    kept for them.
 """
@@ -54,6 +56,8 @@ class Waiting:
     """Id of their replay; empty: they are live."""
     has_removals: bool
     """Among them are removals that no file of removals alone has carried yet."""
+    unconfirmed: bool = False
+    """An earlier file of the audience has to be confirmed or rejected first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +131,8 @@ class Reason(StrEnum):
     """The account's quota is closed; `quota.Closed` says why."""
     DAY = "day"
     """The bytes left of the day are too few for what waits."""
+    CONFIRMATION = "confirmation"
+    """The audience's last file is neither confirmed nor rejected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +203,9 @@ def decide(
             return action
         waits.append(action)
     timed = [wait for wait in waits if wait.until is not None]
-    return min(timed, key=lambda wait: wait.until or 0, default=Wait(until=None, reason=Reason.NOTHING))
+    confirmation = any(wait.reason is Reason.CONFIRMATION for wait in waits)
+    untimed = Wait(until=None, reason=Reason.CONFIRMATION if confirmation else Reason.NOTHING)
+    return min(timed, key=lambda wait: wait.until or 0, default=untimed)
 
 
 def _turns(waiting: Sequence[Waiting], files: Mapping[Audience, Unfinished]) -> list[_Turn]:
@@ -267,6 +275,8 @@ def _fresh(
     due = due_at(waiting, roll)
     if now < due and not drain:
         return Wait(until=due, reason=Reason.NOT_DUE)
+    if waiting.unconfirmed:
+        return Wait(until=None, reason=Reason.CONFIRMATION)
     if isinstance(room, Closed):
         return Wait(until=room.until, reason=Reason.QUOTA)
     enough = max(2 * waiting.expected_bytes, SMALLEST)

@@ -1,6 +1,7 @@
 """The ledger's steps inside a transaction: SQL here, the order and the promises in `ledger`."""
 
 import sqlite3
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -165,13 +166,16 @@ def known_file(connection: sqlite3.Connection, name: str) -> FileRecord:
     return file
 
 
-def newest_files(connection: sqlite3.Connection, account: str | None, limit: int) -> tuple[FileRecord, ...]:
-    """Files of an account, or of all, the newest first."""
+def newest_files(
+    connection: sqlite3.Connection, account: str | None, states: Collection[FileState], limit: int
+) -> tuple[FileRecord, ...]:
+    """Files of an account, or of all, in these states; the newest first."""
     rows = connection.execute(
         """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
-        WHERE :account IS NULL OR files.account = :account
+        WHERE (:account IS NULL OR files.account = :account)
+            AND instr(:states, ' ' || state || ' ')
         ORDER BY created_at DESC, file DESC LIMIT :limit""",
-        {"account": account, "limit": limit},
+        {"account": account, "states": f" {' '.join(states)} ", "limit": limit},
     )
     return tuple(ledger_rows.file_record(row) for row in rows)
 

@@ -1,14 +1,17 @@
 """What waits of each audience, counted from the runs' footers, and each file, as the schedule sees them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from random import Random
 
 from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier
 from bridge.clock import HOUR
+from bridge.config import Account
 from bridge.deliver.file_state import FileState
 from bridge.deliver.lanes import Held, HeldReplay, Lane
+from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState, Outcome, TriedFile
 from bridge.deliver.schedule import Unfinished, Waiting, retry_at
 from bridge.spool.run import Block, Run
@@ -114,6 +117,16 @@ def replays_waiting(held: Held, states: Mapping[Audience, AudienceState], accoun
                     replay=replay.record.id,
                     has_removals=False,
                 )
+
+
+def awaited(account: Account, ledger: Ledger) -> frozenset[Audience]:
+    """The audiences of an account whose next file waits for the platform's word on an earlier one."""
+    return ledger.awaited(account.name) if account.wait_for_confirmation else frozenset()
+
+
+def held_back(waiting: Iterable[Waiting], awaited: AbstractSet[Audience]) -> list[Waiting]:
+    """The same; those of audiences that are `awaited` have to wait for that."""
+    return [replace(one, unconfirmed=one.audience in awaited) for one in waiting]
 
 
 def unsent(replay: HeldReplay, states: Mapping[Audience, AudienceState]) -> dict[Audience, Pending]:

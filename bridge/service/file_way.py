@@ -14,15 +14,14 @@ from bridge.clock import SECOND, Clock
 from bridge.config import Config, Stream
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord, RunRange, TriedFile, Try
-from bridge.errors import BridgeError
 from bridge.ingest.topics import Topics
 from bridge.service.next_step import next_step
-from bridge.service.opening import LEDGER
+from bridge.service.opening import known_ledger
 from bridge.service.status import FileStatus, file_json
 from bridge.service.unknown_file import unknown_file
 from bridge.spool.footer import Position
 from bridge.spool.run import Run
-from bridge.spool.spool import IDENTITY, Spool
+from bridge.spool.spool import Spool
 from bridge.units import iso, iso_or_none
 
 
@@ -103,15 +102,11 @@ def follow(config: Config, clock: Clock, name: str) -> FileWay:
         BridgeError: There is no ledger yet, or the spool or the ledger cannot be read.
     """
     directory, now = config.spool.directory, clock.now()
-    path = directory / LEDGER
-    if not (path.exists() and (directory / IDENTITY).exists()):
-        raise BridgeError(
-            f"--file {name}: no bridge has delivered from {directory} yet: see that spool.directory is right"
-        )
-    with Ledger.read_only(path) as ledger:
+    asked = f"--file {name}"
+    with Ledger.read_only(known_ledger(config, asked)) as ledger:
         tried = ledger.tried(name) if name.isascii() else None  # SQLite takes no broken text
         if tried is None:
-            raise unknown_file(name, ledger, directory / "files", now)
+            raise unknown_file(asked, name, ledger, directory / "files", now)
         to_do = next_step(tried, config, ledger, now)
     spool = Spool.open(directory, clock=clock)
     return FileWay(at=now, tried=tried, runs=_runs(config, spool, tried.file), to_do=to_do)

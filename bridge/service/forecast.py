@@ -4,7 +4,8 @@ Pure: what `status` tells in, expectations out, for the instant at which it was 
 is the deliverer's own: `schedule.decide` is asked as the deliverer asks it, with the room that `quota.room`
 gives, on a clock that jumps from one decision to the next. Stated simplifications:
 
-- uploads succeed and take no time, and files are as large as the schedule expects;
+- uploads succeed and take no time, and files are as large as the schedule expects; the platform confirms
+  them at once, but for those that it is asked about now: when it does is not known;
 - what is read later is not counted: an audience that is served goes behind all that wait now, and what is
   read later is not due by age before any of them is. It may go earlier only where it is due by size.
 """
@@ -51,6 +52,8 @@ class Hold(StrEnum):
     """The account counts as spent, by the server's word or a lost ledger."""
     PAUSE = "pause"
     """A file of it failed, and is tried again."""
+    CONFIRMATION = "confirmation"
+    """Its last file is neither confirmed nor rejected, and its account waits for that."""
     NO_ACCOUNT = "no_account"
     """Its account is configured no more: nobody delivers it."""
 
@@ -258,9 +261,9 @@ class _Queue:
         paused = {file.audience for file in self.unfinished.values() if ready_at(self.now, file) > self.now}
         closed = _HOLDS[live.reason] if isinstance(live, Closed) else Hold.BYTES
         for (audience, replay), one in self.waiting.items():
-            if replay or not (audience in paused or due_at(one, self.roll) < until):
+            if replay or not (audience in paused or one.unconfirmed or due_at(one, self.roll) < until):
                 continue
-            hold = Hold.PAUSE if audience in paused else closed
+            hold = Hold.PAUSE if audience in paused else Hold.CONFIRMATION if one.unconfirmed else closed
             if hold is not Hold.GUARD or audience not in self.holds:
                 self.holds[audience] = hold
 

@@ -3,20 +3,29 @@
 from collections.abc import Mapping
 
 from bridge.config import Account, Config
-from bridge.deliver.file_state import FileState
+from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import counted_since, usage
-from bridge.deliver.records import TriedFile
+from bridge.deliver.records import FileRecord, TriedFile
 from bridge.deliver.remote import Reason
 from bridge.units import iso
 
 BY_STATE: Mapping[FileState, str] = {
     FileState.UPLOADED: "",
     FileState.CONFIRMED: "",
-    FileState.REJECTED: "the platform has refused it: mend what it complains of, then replay that time",
+    FileState.REJECTED: "the platform refuses it: mend what it complains of, then s2s-bridge files resend",
     FileState.FAILED: "nothing: what it held is delivered under another name",
 }
 """Of a file that is through."""
+
+AWAITED = (
+    "its audience's next file waits for the platform's word on it; if that does not come, s2s-bridge files "
+    "resend sends it again, or wait_for_confirmation: false lets the next one go"
+)
+"""Of a file that is uploaded, where its account waits for confirmation."""
+
+DUE_AGAIN = "nothing, if the bridge runs: what it held is sent again once no file of its audience is begun"
+"""Of a file that is asked to be sent again."""
 
 BY_REASON: Mapping[Reason, str] = {
     Reason.DNS: "the server's name is not resolved: check sftp.host and the name service",
@@ -38,9 +47,9 @@ BY_REASON: Mapping[Reason, str] = {
 def next_step(tried: TriedFile, config: Config, ledger: Ledger, now: int) -> str:
     """What to do about a file; empty: nothing, it has arrived."""
     file = tried.file
-    if file.state in BY_STATE:
-        return BY_STATE[file.state]
     account = next((one for one in config.accounts if one.name == file.audience.account), None)
+    if file.state not in UNFINISHED:
+        return _of_finished(file, account)
     if account is None:
         return f"its account {file.audience.account} is not in the configuration any more: bring it back"
     last = tried.tries[-1] if tried.tries else None
@@ -53,6 +62,16 @@ def next_step(tried: TriedFile, config: Config, ledger: Ledger, now: int) -> str
     if last is not None and last.reason in set(Reason):
         return "; ".join(filter(None, [BY_REASON[Reason(last.reason)], full, "it is tried again by itself"]))
     return full or "nothing, if the bridge runs: it goes as soon as it is its turn"
+
+
+def _of_finished(file: FileRecord, account: Account | None) -> str:
+    if file.resend_waits:
+        return DUE_AGAIN
+    if file.resent_at is not None:
+        return f"nothing: what it held waits again since {iso(file.resent_at)}, to go under another name"
+    if file.state is FileState.UPLOADED and account is not None and account.wait_for_confirmation:
+        return AWAITED
+    return BY_STATE[file.state]
 
 
 def _full(account: Account, size: int, ledger: Ledger, now: int) -> str:

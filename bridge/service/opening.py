@@ -17,7 +17,7 @@ from bridge.errors import BridgeError
 from bridge.service.outside import Outside
 from bridge.spool.locks import Lock, LockHeld
 from bridge.spool.replays import ReplayState
-from bridge.spool.spool import Spool
+from bridge.spool.spool import IDENTITY, Spool
 
 log = structlog.get_logger()
 
@@ -105,7 +105,11 @@ def claimed(spool: Spool, clock: Clock) -> bool:
 
 
 def _delivering(config: Config) -> list[str]:
-    return [f"deliver-{account.name}" for account in config.accounts]
+    return [_delivers(account.name) for account in config.accounts]
+
+
+def _delivers(account: str) -> str:
+    return f"deliver-{account}"
 
 
 def open_spool(config: Config, outside: Outside) -> Spool:
@@ -155,6 +159,34 @@ def _remove_ended_files(spool: Spool, ledger: Ledger) -> None:
         if path.is_file() and (file is None or file.state not in UNFINISHED):
             spool.remove(path)
             log.info("built_file_removed", file=path.name, noted=file is not None)
+
+
+def known_ledger(config: Config, asked: str) -> Path:
+    """Where the ledger lies, for who only asks: neither it nor the spool is made.
+
+    Args:
+        config: The configuration.
+        asked: What was asked for; the error begins with it.
+
+    Raises:
+        BridgeError: There is none yet.
+    """
+    directory = config.spool.directory
+    path = directory / LEDGER
+    if not (path.exists() and (directory / IDENTITY).exists()):
+        raise BridgeError(
+            f"{asked}: no bridge has delivered from {directory} yet: see that spool.directory is right"
+        )
+    return path
+
+
+def delivering(spool: Spool, account: str, clock: Clock) -> bool:
+    """Whether a process delivers this account, or is about to."""
+    try:
+        spool.lock(_delivers(account)).acquire(0, clock).release()
+    except LockHeld:
+        return True
+    return False
 
 
 def newest_run(ledger: Ledger) -> int:

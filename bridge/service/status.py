@@ -6,6 +6,7 @@ asked beside a running bridge. Instants are epoch milliseconds in the records, I
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from bridge.deliver.waiting import (
     as_unfinished,
     as_waiting,
     audiences,
+    awaited,
+    held_back,
     pending,
     replays_waiting,
     unsent,
@@ -201,8 +204,9 @@ class _Known:
 def _status(config: Config, now: int, known: _Known) -> Status:
     runs, ledger = known.runs, known.ledger
     states = ledger.audiences() if ledger else {}
+    held = frozenset[Audience]().union(*(awaited(one, ledger) for one in config.accounts if ledger))
     waiting = (
-        _waiting(audience, states.get(audience, AudienceState()), runs, config.roll)
+        _waiting(audience, states.get(audience, AudienceState()), runs, config.roll, held)
         for audience in audiences(runs)
     )
     found = [audience for audience in waiting if audience is not None]
@@ -234,7 +238,12 @@ def _account(
         attempts=attempts,
         known_since=ledger.known_since(name) if ledger else None,
         unfinished=tuple(as_unfinished(one, now) for one in (ledger.unfinished(name) if ledger else ())),
-        replays=tuple(replays_waiting(Held(runs=known.runs, replays=read), states, name)),
+        replays=tuple(
+            held_back(
+                replays_waiting(Held(runs=known.runs, replays=read), states, name),
+                awaited(account, ledger) if ledger else frozenset(),
+            )
+        ),
     )
 
 
@@ -243,12 +252,16 @@ def _spent(settings: QuotaSettings, now: int) -> int:
 
 
 def _waiting(
-    audience: Audience, state: AudienceState, runs: Sequence[Run], roll: RollSettings
+    audience: Audience,
+    state: AudienceState,
+    runs: Sequence[Run],
+    roll: RollSettings,
+    awaiting: AbstractSet[Audience],
 ) -> AudienceStatus | None:
     waits = pending(audience, state, runs)
     if waits is None:
         return None
-    waiting = as_waiting(audience, waits, state)
+    (waiting,) = held_back([as_waiting(audience, waits, state)], awaiting)
     return AudienceStatus(
         audience=audience,
         memberships=waits.memberships,
@@ -327,6 +340,7 @@ def _audience_json(status: AudienceStatus, now: int) -> dict[str, object]:
         "pending_memberships": status.memberships,
         "oldest_pending_seconds": max(0, now - status.oldest_read_at) // SECOND,
         "due_at": iso(status.due_at),
+        "waits_for_confirmation": status.waiting.unconfirmed,
         "horizon": iso_or_none(status.horizon),
         "delivered_run": status.delivered_run,
         "last_uploaded_at": iso_or_none(status.served_at),
@@ -370,6 +384,8 @@ def file_json(status: FileStatus) -> dict[str, object]:
         "replay": file.replay or None,
         "removals_only": file.progress.removals_only,
         "detail": file.detail,
+        "resend_asked_at": iso_or_none(file.resend_asked_at),
+        "resent_at": iso_or_none(file.resent_at),
     }
 
 

@@ -10,10 +10,11 @@ from bridge.errors import UsageError
 from bridge.service.housekeeping import REMEMBERED
 
 
-def unknown_file(name: str, ledger: Ledger, files: Path, now: int) -> UsageError:
+def unknown_file(asked: str, name: str, ledger: Ledger, files: Path, now: int) -> UsageError:
     """The error of somebody who asks for a file that the ledger does not know.
 
     Args:
+        asked: How it was asked for, such as `--file NAME`.
         name: What was asked for.
         ledger: Where it is not.
         files: The spool's folder of built files.
@@ -21,7 +22,7 @@ def unknown_file(name: str, ledger: Ledger, files: Path, now: int) -> UsageError
     """
     nearest = difflib.get_close_matches(name, ledger.names(), n=1)
     instead = f"did you mean {nearest[0]}?" if nearest else "s2s-bridge status lists the newest files"
-    return UsageError(f"--file {name}: {_why(name, ledger, files, now)}; {instead}")
+    return UsageError(f"{asked}: {_why(name, ledger, files, now)}; {instead}")
 
 
 def _why(name: str, ledger: Ledger, files: Path, now: int) -> str:

@@ -56,6 +56,7 @@ HOLDS = {
     Hold.BYTES: "too few of the day's bytes are left",
     Hold.REFUSED: "the account counts as spent",
     Hold.PAUSE: "its file failed, and is tried again",
+    Hold.CONFIRMATION: "its last file is not confirmed: files resend, or wait_for_confirmation: false",
     Hold.NO_ACCOUNT: "its account is configured no more",
 }
 """What an audience waits for."""

@@ -1,0 +1,103 @@
+"""The files that the ledger knows: telling them, and asking for some to be sent again.
+
+A wish is noted in the ledger, beside a running bridge or without one; who delivers the account carries it out
+(deliver/resending). Whether it can be is looked at here first, so that who asks is told at once.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.clock import Clock
+from bridge.config import Config
+from bridge.deliver.file_state import FileState
+from bridge.deliver.lanes import look
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.records import FileRecord
+from bridge.deliver.resending import refusal
+from bridge.errors import BridgeError
+from bridge.service.opening import delivering, known_ledger
+from bridge.service.unknown_file import unknown_file
+from bridge.spool.spool import Spool
+from bridge.units import iso
+
+MOST = 10_000
+"""So many files are told, the newest."""
+
+
+class NotSentAgain(BridgeError):  # noqa: N818  # it names a state, as people say it
+    """What a file held cannot be sent again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resending:
+    """Files that are known, and a ledger to note wishes in."""
+
+    config: Config
+    """The configuration."""
+    clock: Clock
+    """What time it is."""
+    spool: Spool
+    """Where the runs are."""
+    ledger: Ledger
+    """What knows the files."""
+    files: tuple[FileRecord, ...]
+    """Those that were asked for, in that order."""
+
+    def ask(self, file: FileRecord) -> str:
+        """Note it; what becomes of it, for people.
+
+        Raises:
+            NotSentAgain: It cannot be sent again; the text says why, and what to do.
+        """
+        account = file.audience.account
+        if account not in {one.name for one in self.config.accounts}:
+            raise NotSentAgain(
+                f"{file.name}: its account {account} is not configured any more: bring it back"
+            )
+        reason = refusal(file, self.ledger.audience(file.audience), held=look(self.spool))
+        if reason is not None:
+            raise NotSentAgain(f"{file.name}: {reason}")
+        if not self.ledger.ask_resend(file.name, self.clock.now()):
+            assert file.resend_asked_at is not None
+            since = iso(file.resend_asked_at)
+            return f"asked for since {since}; it waits until no file of its audience is begun"
+        held = f"{file.memberships:,} memberships"
+        if delivering(self.spool, account, self.clock):
+            return f"{held} are due again as soon as no file of its audience is begun"
+        return f"{held} will be due again: no bridge runs, the next one sends them"
+
+
+def known_files(config: Config, states: Collection[FileState]) -> tuple[FileRecord, ...]:
+    """The newest files in these states, or, where none is named, in any; the newest first.
+
+    Raises:
+        BridgeError: There is no ledger yet, or it cannot be read.
+    """
+    with Ledger.read_only(known_ledger(config, "files list")) as ledger:
+        return ledger.files(limit=MOST, states=states)
+
+
+@contextmanager
+def resending(config: Config, clock: Clock, names: Iterable[str]) -> Iterator[Resending]:
+    """The files of these names.
+
+    Raises:
+        UsageError: The ledger does not know one; the text says why, as far as that can be told.
+        BridgeError: There is no ledger yet, or the spool or the ledger cannot be used.
+    """
+    path = known_ledger(config, "files resend")
+    wanted = tuple(dict.fromkeys(names))
+    with Ledger.read_only(path) as ledger:  # never brings the tables of an older bridge up, while that runs
+        files = tuple(_known(name, ledger, path.parent, clock) for name in wanted)
+    with Ledger.open(path) as ledger:
+        spool = Spool.open(path.parent, clock=clock)
+        yield Resending(config=config, clock=clock, spool=spool, ledger=ledger, files=files)
+
+
+def _known(name: str, ledger: Ledger, directory: Path, clock: Clock) -> FileRecord:
+    file = ledger.file(name) if name.isascii() else None  # SQLite takes no broken text
+    if file is None:
+        raise unknown_file(name, name, ledger, directory / "files", clock.now())
+    return file
