@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bridge.deliver.file_state import FileState
 from bridge.deliver.lanes import look
 from bridge.deliver.resending import refusal
-from tests.deliver.test_replays_converge import SECONDS, World, _directory, _of, _says
+from tests.deliver.test_replays_converge import SECONDS, World, _directory, _of, _says, topic_events
 from tests.deliver.test_replays_converge import commands as all_commands
 from tests.deliver.test_replays_converge import with_retirement as all_with_retirement
 from tests.parts import oracle
@@ -26,13 +26,16 @@ EXAMPLES = 300
 USERS = SEGMENTS = (1, 2, 3)
 
 fates = st.one_of(
+    st.tuples(st.just("lose"), st.lists(topic_events, min_size=1, max_size=4)),
+    st.tuples(st.just("lose"), st.lists(topic_events, min_size=1, max_size=4)),
+    st.just(("catch_up",)),
     st.tuples(st.just("rejecting"), st.booleans()),
     st.tuples(st.just("resend"), st.integers(0, 3)),
     st.tuples(st.just("resend"), st.integers(0, 3)),
     st.just(("tell",)),
 )
-commands = st.one_of(all_commands, all_commands, fates)
-with_retirement = st.one_of(all_with_retirement, all_with_retirement, fates)
+commands = st.one_of(all_commands, fates)
+with_retirement = st.one_of(all_with_retirement, fates)
 
 
 class JudgedWorld(World):
@@ -60,6 +63,13 @@ class JudgedWorld(World):
     def rejecting(self, so):
         """From now on."""
         self.rejects = so
+
+    def lose(self, events):
+        """These are read live at once, and the platform rejects what they come in."""
+        self.produce(events)
+        self.rejects = True
+        self.catch_up()
+        self.rejects = False
 
     def tell(self):
         """The platform's log is read."""

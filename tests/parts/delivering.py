@@ -108,7 +108,13 @@ class Site:
     """An account `a`, its deliverer and all that it needs; `give` events, then `deliver` or `step`."""
 
     def __init__(
-        self, directory: Path, *, max_age: int = MINUTE, disk: Disk | None = None, **quota: object
+        self,
+        directory: Path,
+        *,
+        max_age: int = MINUTE,
+        disk: Disk | None = None,
+        wait_for_confirmation: bool = False,
+        **quota: object,
     ) -> None:
         self.directory = directory
         self.room = 10**12
@@ -120,6 +126,7 @@ class Site:
             partner="Partner",
             sftp={"host": "localhost", "username": "nobody"},
             quota=quota,
+            wait_for_confirmation=wait_for_confirmation,
         )
         self.roll = RollSettings(max_age=max_age)
         self.spool = Spool.open(directory / "spool", clock=self.clock, disk=disk)
