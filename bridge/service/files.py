@@ -20,7 +20,7 @@ from bridge.errors import BridgeError
 from bridge.service.opening import delivering, known_ledger
 from bridge.service.unknown_file import unknown_file
 from bridge.spool.spool import Spool
-from bridge.units import iso
+from bridge.units import iso, plural
 
 MOST = 10_000
 """So many files are told, the newest."""
@@ -63,10 +63,10 @@ class Resending:
             assert file.resend_asked_at is not None
             since = iso(file.resend_asked_at)
             return f"asked for since {since}; it waits until no file of its audience is begun"
-        held = f"{file.memberships:,} memberships"
+        held = plural(file.memberships, "membership")
         if delivering(self.spool, account, self.clock):
-            return f"{held} are due again as soon as no file of its audience is begun"
-        return f"{held} will be due again: no bridge runs, the next one sends them"
+            return f"{held}: due again as soon as no file of its audience is begun"
+        return f"{held}: due again, but no bridge runs; the next one sends them"
 
 
 def known_files(config: Config, states: Collection[FileState]) -> tuple[FileRecord, ...]:

@@ -23,6 +23,21 @@ def test_advancing_does_what_a_dict_of_users_does(parts):
         assert {user: frontier.at(user) for user in USERS} == model
 
 
+@given(st.lists(PARTS, max_size=15), st.lists(PARTS, max_size=5))
+def test_rewinding_lowers_the_users_of_a_range_and_raises_none(parts, back):
+    """Each stands at the smaller of where it stood and the run; those outside stay where they stood."""
+    frontier = Frontier()
+    for part in parts:
+        frontier = frontier.advance(*part)
+    model = {user: frontier.at(user) for user in USERS}
+    for start, stop, run in back:
+        frontier = frontier.rewind(start, stop, run)
+        inside = [user for user in USERS if user >= start and (stop is None or user < stop)]
+        model |= {user: min(model[user], run) for user in inside}
+        assert {user: frontier.at(user) for user in USERS} == model
+        assert all(one.run != other.run for one, other in pairwise(frontier.steps))
+
+
 @given(st.lists(PARTS, max_size=25))
 def test_steps_stay_in_their_least_form(parts):
     """The first step starts at the first user, starts rise, neighbours differ: none is needless."""
@@ -58,3 +73,5 @@ def test_an_empty_range_is_refused_and_names_no_user(stop):
     """A range without users is a programming error; its message holds no user id."""
     with pytest.raises(ValueError, match=r"^a part of a delivery ends at or before its start$"):
         Frontier().advance("b", stop, 3)
+    with pytest.raises(ValueError, match=r"^a part of a delivery ends at or before its start$"):
+        Frontier().rewind("b", stop, 3)

@@ -1,3 +1,4 @@
+import json
 import signal
 import sqlite3
 import stat
@@ -17,6 +18,7 @@ from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.deliver.database import LedgerDamaged, LedgerFailed
 from bridge.deliver.file_state import TRANSITIONS, FileEvent, FileState, after
 from bridge.deliver.ledger import Ledger
+from bridge.deliver.ledger_schema import MIGRATIONS
 from bridge.deliver.records import AudienceState, FileRecord, Outcome, Progress, Try, moving_average
 
 NOON = 1_793_534_400_000
@@ -88,6 +90,34 @@ def test_a_new_ledger_is_its_owners_alone_and_knows_its_spool(path):
         assert again.attempts("default", 0) == ()
         assert again.closed_until("default") == 0
     assert [left.name for left in path.parent.iterdir() if left.stat().st_size] == ["ledger.sqlite"]
+
+
+def test_what_older_versions_retired_is_not_known(path):
+    """Of audiences with a horizon nothing that they delivered is taken to be there; of others all is."""
+    old = sqlite3.connect(path, isolation_level=None)
+    for statement in (one for step in MIGRATIONS[:3] for one in step):
+        old.execute(statement)
+    old.execute("INSERT INTO ledger VALUES ('spool-1')")
+    for key, client, horizon in (("k1", "old", 5), ("k2", "new", None), ("k3", "none", 5)):
+        fields = json.dumps(audience(client).to_json())
+        old.execute(
+            """INSERT INTO audiences (audience, account, fields, frontier, removals, horizon,
+                bytes_per_membership) VALUES (?, 'default', ?, '[["", 7]]', '[["", 0]]', ?, 8)""",
+            (key, fields, horizon),
+        )
+        for run in (6, 7) if client != "none" else ():
+            old.execute(
+                """INSERT INTO files (name, account, audience, state, path, bytes, lines, memberships, sha256,
+                    created_at, detail, start, run, removals_only)
+                VALUES (?, 'default', ?, 'uploaded', '', 1, 1, 1, '', 1, '', '', ?, 0)""",
+                (f"{key} {run}", key, run),
+            )
+    old.execute("PRAGMA user_version = 3")
+    old.close()
+    with Ledger.open(path) as ledger:
+        retired = {known.client: state.retired for known, state in ledger.audiences().items()}
+        assert retired == {"old": {"": 7}, "new": {}, "none": {}}
+        assert (ledger.file("k1 6").resend_asked_at, ledger.file("k1 6").processed_at) == (None, None)
 
 
 @pytest.mark.failure(53)
@@ -180,6 +210,17 @@ def test_horizons_never_sink(ledger):
         "Other": 70,
     }
     assert ledger.audiences("another") == {}
+
+
+def test_the_newest_run_that_left_each_lane_is_kept(ledger):
+    """It never sinks; and of replays that are gone it is forgotten with the rest."""
+    ledger.skip(audience(), file(replay="r-1").progress)
+    ledger.raise_horizons({audience(): 5}, retired={audience(): 4})
+    ledger.raise_horizons({audience(): 5}, retired={audience(): 3})
+    ledger.raise_horizons({audience(): 5}, retired={audience(): 9}, replay="r-1")
+    assert ledger.audience(audience()).retired == {"": 4, "r-1": 9}
+    ledger.forget_replays(frozenset)
+    assert ledger.audience(audience()).retired == {"": 4}
 
 
 def test_an_attempt_counts_before_it_connects(ledger, path):

@@ -110,6 +110,18 @@ def test_who_waits_longest_goes_first():
     assert choose([served, replace(older, served_at=NOON - MINUTE)]).audience == served.audience
 
 
+def test_an_audience_waits_for_the_platforms_word():
+    """It begins nothing while its last file is not confirmed; others go on, and a begun file is finished."""
+    held = waiting("a", age=HOUR, unconfirmed=True)
+    until_told = Wait(until=None, reason=Reason.CONFIRMATION)
+    assert choose([held]) == choose([held], drain=True) == choose([held], room=SPENT) == until_told
+    assert choose([replace(held, replay="r1")]) == until_told
+    assert choose([held, waiting("b")]).audience == audience("b")
+    assert choose([held, waiting("b", age=14 * MINUTE)]) == Wait(until=NOON + MINUTE, reason=Reason.NOT_DUE)
+    assert choose([held], [unfinished()]) == Retry(name=unfinished().name)
+    assert choose([waiting("a", age=0, unconfirmed=True)]).reason is Reason.NOT_DUE
+
+
 def test_live_data_is_never_behind_a_replay():
     """However long a replay waits, it goes only where nothing live may go; and at once, as it is due."""
     old_replay = waiting("r", age=50 * HOUR, replay="r1")

@@ -108,6 +108,13 @@ def forecast(site, config):
     return slots(gather(config, site.clock), config)
 
 
+def test_an_audience_that_waits_for_the_platforms_word_has_no_time(config):
+    """When it comes is not known; others have their slots."""
+    expected = slots(status(config, [waits(0, unconfirmed=True), waits(1)]), config)
+    assert (expected[client(0)].at, expected[client(0)].hold) == (None, Hold.CONFIRMATION)
+    assert expected[client(1)].at == NOON
+
+
 def test_it_is_what_a_deliverer_does(tmp_path):
     """Nine audiences and three slots an hour: each is uploaded in the second that was forecast for it."""
     site = Site(tmp_path, max_age=10 * MINUTE, files_per_hour=3)

@@ -19,7 +19,7 @@ from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config, Stream
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.records import FileRecord, Progress
+from bridge.deliver.records import FileRecord, Progress, RunRange
 from bridge.service.housekeeping import COLLECT, NICENESS, TELLING, Housekeeping
 from bridge.service.pressure import CROWDED, RELIEVED, excess, file_room, paused_streams
 from bridge.service.upkeep_observer import SilentUpkeep
@@ -28,6 +28,7 @@ from bridge.spool.spool import Spool
 from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
 from tests.parts.delivering import START
+from tests.parts.meanwhile import ChangingLedger
 from tests.parts.spools import SMALL, position, seal
 
 OTHER = replace(DISPLAY, account="b")
@@ -92,10 +93,10 @@ class Notes(SilentUpkeep):
 class House:
     """A spool that holds runs of two accounts, its ledger and its housekeeping."""
 
-    def __init__(self, directory, max_bytes):
+    def __init__(self, directory, max_bytes, ledger=Ledger):
         self.clock = HandClock(START)
         self.spool = Spool.open(directory / "spool", clock=self.clock)
-        self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
+        self.ledger = ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
         account = {"agency": "A", "partner": "P", "sftp": {"host": "h", "username": "u"}}
         self.notes = Notes()
         self.usages = self.notes.usages
@@ -201,6 +202,26 @@ def test_history_goes_before_anybody_waits(tmp_path, size):
     assert house.housekeeping.full_streams == frozenset()
     assert house.usages[-1] == house.spool.usage()
     assert house.spool.usage() <= 8 * size < house.spool.usage() + 1.1 * size
+
+
+def test_what_became_due_again_since_it_looked_stays(tmp_path, size):
+    """A file is sent again between its look and its decision: nothing goes until that is delivered anew."""
+    house = House(tmp_path, 10 * size, ledger=ChangingLedger)
+    for event_time in range(1, 11):
+        house.seal(DISPLAY, event_time=event_time)
+    name = "Agency_Partner_202611010000.log.gz"
+    house.ledger.add_file(replace(built(name), runs=(RunRange(low=1, number=10),)))
+    house.ledger.found_uploaded(name, START)
+    house.deliver(DISPLAY)
+    house.ledger.ask_resend(name, START)
+    house.ledger.meanwhile = lambda: house.ledger.resend(name, START, lambda *_: None)
+    house.housekeeping.step()
+    house.housekeeping.step()
+    assert house.numbers() == list(range(1, 11))
+    assert house.ledger.audience(DISPLAY).horizon is None
+    house.deliver(DISPLAY)
+    house.housekeeping.step()
+    assert len(house.numbers()) < 10
 
 
 def test_what_is_not_delivered_never_goes(tmp_path, size):

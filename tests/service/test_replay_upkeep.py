@@ -18,6 +18,7 @@ from bridge.service.replay_upkeep import (
 from bridge.spool.replays import ReplayState
 from tests.parts.audiences import DISPLAY, frame
 from tests.parts.delivering import EVENT_TIME, START, Site, Write
+from tests.parts.meanwhile import ChangingLedger
 
 NOW = START
 RETENTION = 7 * DAY
@@ -161,3 +162,22 @@ def test_the_ledger_forgets_replays_that_are_gone(tmp_path):
         site.ledger.skip(DISPLAY, progress)
     site.ledger.forget_replays(lambda: {"there"})
     assert set(site.ledger.audience(DISPLAY).replayed) == {"there"}
+
+
+def test_a_replay_that_became_due_again_since_it_was_looked_at_stays(tmp_path):
+    """A file of it is sent again between the look at the ledger and the decision; afterwards it waits."""
+    site = Site(tmp_path)
+    made(site, Write(1, 7, event_time=EVENT_TIME), past_horizon=False)
+    site.arrives()
+    name = site.remote.arrived[-1].name
+    site.clock.move(8 * DAY)
+    site.ledger.ask_resend(name, site.clock.now())
+    with ChangingLedger.open(tmp_path / "spool" / "ledger.sqlite") as ledger:
+        ledger.meanwhile = lambda: ledger.resend(name, site.clock.now(), lambda *_: None)
+        let_go(site.spool, ledger, site.clock, retention=RETENTION, over_bytes=0)
+        assert ledger.meanwhile is None
+    let_go(site.spool, site.ledger, site.clock, retention=RETENTION, over_bytes=0)
+    assert len(site.spool.replays.all()) == 1
+    site.arrives()
+    let_go(site.spool, site.ledger, site.clock, retention=RETENTION, over_bytes=0)
+    assert site.spool.replays.all() == ()
