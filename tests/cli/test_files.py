@@ -62,7 +62,7 @@ def test_a_rejected_file_is_listed_and_sent_again(desk):
     listed = desk.ask("files", "list", "--state", "rejected")[1]
     assert name in listed
     assert "bad header" in listed
-    told = f"{name}: 2 memberships: due again, but no bridge runs, the next one sends them\n"
+    told = f"{name}: 2 memberships: due again, but no bridge runs; the next one sends them\n"
     assert desk.ask("files", "resend", name, name) == (0, told, "")
     assert "asked for" in desk.ask("files", "list")[1]
     assert "asked for since" in desk.ask("files", "resend", name)[1]

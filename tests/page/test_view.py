@@ -263,6 +263,19 @@ def test_an_audience_of_an_account_that_is_gone_is_shown(scene, seen):
     assert (page.waiting[0].slot, page.waiting[0].why) == (None, "its account is configured no more")
 
 
+def test_an_audience_that_waits_for_a_confirmation_is_no_trouble(scene, seen):
+    """When the platform's word comes is not known: it says so and what to do without it; no remark."""
+    quietly = quiet(seen)
+    first, *others = quietly.status.audiences
+    held = replace(first, waiting=replace(first.waiting, unconfirmed=True))
+    slots = quietly.slots | {held.audience: Slot(at=None, hold=Hold.CONFIRMATION)}
+    waiting = replace(quietly, status=replace(quietly.status, audiences=(held, *others)), slots=slots)
+    page = view(waiting, scene.config, NOW)
+    assert "files resend" in page.waiting[0].why
+    assert told(waiting, scene) == []
+    assert "not within a day" not in rendered(page).decode()
+
+
 def test_a_file_of_long_ago_is_no_news(scene, seen):
     """What the platform rejected days ago is in the table, and no remark."""
     old = of_file(quiet(seen), FileState.REJECTED)

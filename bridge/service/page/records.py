@@ -150,6 +150,8 @@ class WaitingView:
     """When it is due."""
     slot: Moment | None
     """When its file is expected to go; None: not within the coming day or so."""
+    unconfirmed: bool
+    """It waits for the platform's word on its last file; when that comes is not known."""
     why: str
     """What it waits for until then."""
 

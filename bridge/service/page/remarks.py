@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from bridge.clock import DAY, MINUTE, SECOND
 from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.service.forecast import Hold
 from bridge.service.page.records import Remark, Seen, Tone
 from bridge.service.page.words import duration, moment
 from bridge.service.status import AccountStatus, FileStatus
@@ -120,7 +121,7 @@ def _files(seen: Seen) -> Iterator[Remark]:
 
 
 def _waiting(seen: Seen) -> Iterator[Remark]:
-    stuck = sum(slot.at is None for slot in seen.slots.values())
+    stuck = sum(slot.at is None and slot.hold is not Hold.CONFIRMATION for slot in seen.slots.values())
     if stuck:
         text = f"{plural(stuck, 'audience')} will hardly be delivered within the coming day."
         yield Remark(tone=Tone.LOOK, text=text, where="waiting", link="See the audiences")

@@ -155,6 +155,7 @@ def _waiting(one: AudienceStatus, slot: Slot | None, now: int) -> WaitingView:
         age=duration(now - one.oldest_read_at),
         due=moment(one.due_at, now),
         slot=_at(slot.at, now) if slot else None,
+        unconfirmed=one.waiting.unconfirmed,
         why=_why(slot, now),
     )
 
