@@ -90,6 +90,11 @@ def platform_loads(world: "World", _rng: Random) -> None:
     world.server.load()
 
 
+def file_rejected(world: "World", rng: Random) -> None:
+    """The platform rejects a file after all, and somebody has it sent again."""
+    world.reject(rng)
+
+
 def disk_full(world: "World", rng: Random) -> None:
     """There is no room for a while."""
     world.disk_is_full = True
@@ -137,6 +142,7 @@ KINDS: dict[str, Callable[["World", Random], None]] = {
         upload_trouble,
         server_down,
         platform_loads,
+        file_rejected,
         disk_full,
         disk_fails,
         ledger_fails,

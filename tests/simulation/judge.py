@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from bridge.clock import DAY, HOUR
@@ -100,14 +100,16 @@ class Judge:
                 hold(most <= plan.files_per_hour, "I4", f"{account}: {most} files in an hour, by {name}")
                 hold(heaviest <= plan.bytes_per_day, "I4", f"{account}: {heaviest} bytes in a day, by {name}")
 
-    def delivered(self, server: Server, events: Iterable[dict], *, exact: bool) -> None:
-        """I1, I8: the files, folded in their order, say what all accepted events say.
+    def delivered(
+        self, server: Server, events: Iterable[dict], rejected: Collection[str], *, exact: bool
+    ) -> None:
+        """I1, I8: the files but those rejected, folded in their order, say what all accepted events say.
 
         Not `exact`: history was given up, and what nobody can judge was set aside. Then something may be
         missing, but nothing is there that should not be.
         """
         events = list(events)
-        state = oracle.fold(one.copy for one in server.arrived)
+        state = oracle.fold(one.copy for one in server.arrived if one.name not in rejected)
         truth: oracle.State = {}
         for topic, client in TOPICS.items():
             truth |= oracle.last_write_wins([one for one in events if one["topic"] == topic], client=client)

@@ -112,7 +112,10 @@ INCIDENTS = {
     "crashes": ("kill", "kill", "cut_power"),
     "broker": ("broker_down", "commit_trouble", "commit_trouble"),
     "group": ("partitions_leave", "partitions_leave", "partitions_lost", "topic_grows"),
-    "server": ("upload_trouble", "upload_trouble", "upload_trouble", "server_down", "platform_loads"),
+    "server": (
+        *("upload_trouble", "upload_trouble", "upload_trouble", "server_down", "platform_loads"),
+        *("file_rejected", "file_rejected"),
+    ),
     "disk": ("disk_full", "disk_fails"),
     "ledger": ("ledger_fails",),
     "clock": (),

@@ -7,12 +7,16 @@ from pathlib import Path
 from random import Random
 
 from bridge.clock import DAY, SECOND
-from bridge.deliver.file_state import FileState
+from bridge.deliver.file_state import ARRIVED, FileState
+from bridge.deliver.lanes import look
+from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
+from bridge.deliver.resending import refusal
 from bridge.deliver.waiting import audiences, pending
 from bridge.errors import BridgeError
 from bridge.ingest.partition import Partition
-from bridge.service.opening import Opened
+from bridge.service.opening import LEDGER, Opened
+from bridge.spool.spool import Spool
 from tests.simulation.agenda import Agenda, VirtualClock
 from tests.simulation.broker import Cluster
 from tests.simulation.configuring import configuration
@@ -76,6 +80,8 @@ class World:
         self.reasons = 0
         """How many times a file may come twice."""
         self.accepted: list[dict] = []
+        self.rejected: set[str] = set()
+        """Names of the files that the platform has rejected."""
 
     def run(self) -> None:
         """Live through the plan, heal, drain, and be judged."""
@@ -149,6 +155,23 @@ class World:
             self.note(incident.kind)
             KINDS[incident.kind](self, Random(incident.number))
 
+    def reject(self, rng: Random) -> None:
+        """The platform rejects a file of which what it held can be sent again; an operator asks for that."""
+        path = self.config.spool.directory / LEDGER
+        if not path.exists():
+            return
+        spool = Spool.open(path.parent, clock=self.clock)
+        with Ledger.open(path) as ledger:  # in another process than the bridge's
+            files = [file for name in ACCOUNTS for file in ledger.files(name, 100, (FileState.UPLOADED,))]
+            held = look(spool)
+            can = [one for one in files if refusal(one, ledger.audience(one.audience), held=held) is None]
+            if can:
+                file = rng.choice(can)
+                ledger.reject(file.name, detail="simulated")
+                ledger.ask_resend(file.name, self.clock.now())
+                self.rejected.add(file.name)
+                self.note("rejected", name=file.name)
+
     def disk_fault(self, operation: str) -> int | None:
         """The error number that this operation fails with."""
         if self.disk_is_full and operation in ("open", "write", "rename"):
@@ -192,6 +215,8 @@ class World:
         held = self.life.held
         if held is None or any(held.ledger.unfinished(name) for name in ACCOUNTS):
             return False
+        if any(held.ledger.to_resend(name) for name in ACCOUNTS):
+            return False
         return self._taken(held) and not self._waits(held)
 
     def _taken(self, held: Opened) -> bool:
@@ -215,12 +240,14 @@ class World:
         assert life.held is not None
         ledger = life.held.ledger
         files = [file for name in ACCOUNTS for file in ledger.files(name, 10_000)]
-        uploaded = {file.name for file in files if file.state is FileState.UPLOADED}
+        uploaded = {file.name for file in files if file.state in ARRIVED}
+        # where their runs went before that was seen, the operator has the platform process them
+        self.rejected -= {file.name for file in files if file.resend_asked_at is None}
         self.judge.ledger(self.server, uploaded, {file.name for file in files})
         horizons = any(state.horizon is not None for state in ledger.audiences().values())
         life.end()
         self.judge.quotas(self.server)
-        self.judge.delivered(self.server, self.accepted, exact=not horizons)
+        self.judge.delivered(self.server, self.accepted, self.rejected, exact=not horizons)
         self.judge.refused(self.directory / "spool" / "dead-letters")
         self.judge.tidy(self.directory / "spool")
         self.judge.repeats(self.server, self.reasons)
