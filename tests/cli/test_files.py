@@ -18,6 +18,7 @@ accounts:
     agency: Agency
     partner: Partner
     sftp: {{host: sftp.example.com, username: agency, password_file: password, host_key: ssh-ed25519 AAAA}}
+    platform: {{processing_log: {{}}}}
     wait_for_confirmation: true
 streams:
   - {{name: t, topics: [t], format: json, segment_namespace: ep, account: {account}}}
