@@ -22,7 +22,7 @@ from tests.parts import oracle
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import user_id
 
-EXAMPLES = 600
+EXAMPLES = 300
 USERS = SEGMENTS = (1, 2, 3)
 
 fates = st.one_of(
