@@ -43,6 +43,25 @@ ACTIONS = (
         "stream",
         "reason",
     ),
+    info("taxonomy_read", "A taxonomy is known by which segments are judged.", "taxonomy", "segments"),
+    warning(
+        "taxonomy_kept",
+        "A taxonomy cannot be read: what was known of it goes on to judge, nothing where that is nothing.",
+        "taxonomy",
+        "reason",
+    ),
+    warning(
+        "segments_not_written",
+        "What was seen of a stream's segments could not be written; it is tried again.",
+        "stream",
+        "reason",
+    ),
+    warning(
+        "segments_forgotten",
+        "What was seen of a stream's segments cannot be read: they are watched anew.",
+        "stream",
+        "reason",
+    ),
     warning(
         "seal_failed",
         "The window could not be made durable: nothing is committed, it is tried again.",

@@ -31,6 +31,7 @@ from bridge.cli import (
     replay,
     run,
     sandbox,
+    segments,
     status,
     support,
     taxonomy,
@@ -53,6 +54,7 @@ app.add_typer(files.app, name="files")
 app.command("replay")(replay.replay)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(taxonomy.app, name="taxonomy")
+app.add_typer(segments.app, name="segments")
 app.command("pixel-mapping")(pixel_mapping.pixel_mapping)
 app.add_typer(support.app, name="support")
 app.command("demo")(demo.demo)

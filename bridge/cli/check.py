@@ -15,6 +15,7 @@ from bridge.config import Config, ConfigurationError, load, secret_faults, secre
 from bridge.observe import log
 from bridge.service.connecting import Verdict, connect
 from bridge.service.outside import over_sftp
+from bridge.service.taxonomies import taxonomy_faults
 
 CODES = {Verdict.GOOD: 0, Verdict.UNREACHABLE: 1, Verdict.FAULT: 2}
 """Exit codes (contract.md, Commands); of several the largest."""
@@ -27,7 +28,7 @@ Connect = Annotated[
 def check(config: ConfigFile, connected: Connect = False) -> None:
     """Name every fault of the configuration, a line each with its path."""
     loaded = load(config, os.environ)
-    faults = secret_faults(loaded)
+    faults = [*secret_faults(loaded), *taxonomy_faults(loaded)]
     if faults:
         raise ConfigurationError(str(config), faults)
     for warning in secret_warnings(loaded):

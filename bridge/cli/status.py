@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli import file_way, tables
+from bridge.cli import file_way, segments, tables
 from bridge.cli.options import ConfigFile
 from bridge.clock import MINUTE, SECOND, SystemClock
 from bridge.config import load
@@ -58,6 +58,9 @@ def _page(found: Status) -> Iterator[RenderableType]:
     if unfinished:
         yield Text()
         yield _unfinished(unfinished)
+    if found.segments:
+        yield Text()
+        yield from segments.unknown_page(found.segments)
     yield Text()
     yield _files(found) if found.files else Text("no file was delivered yet")
     if found.histories:

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from bridge.units import parse_duration, parse_size
@@ -23,6 +31,10 @@ SINGLE_REGEX = "^"
 PRINTABLE = " -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd"
 """What a class of a pattern lists: all that YAML takes as it is, and that ends no line."""
 
+TAXONOMY_SUFFIXES = (".csv", ".yaml", ".yml", ".json")
+"""Forms of a taxonomy, as `taxonomy check` tells them apart."""
+
+_LARGEST_ID = 2**31 - 1
 _PORTS = range(65_536)
 
 
@@ -95,6 +107,24 @@ def _local_path(value: object, info: ValidationInfo) -> object:
     if not value or "\0" in value:
         raise refusal("is no path; write one")
     return Path(info.context["folder"], value) if info.context else Path(value)
+
+
+def _taxonomy(value: object, info: ValidationInfo) -> int | Path | None:
+    """Digits alone are an id; as a path they would have a suffix."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        number = value
+    elif isinstance(value, str) and value.isascii() and value.isdecimal():
+        number = int(value[: len(str(_LARGEST_ID)) + 1])
+    else:
+        path = _local_path(value, info)
+        if not isinstance(path, Path):
+            raise refusal("must be a taxonomy's file, or its id; write one")
+        if path.suffix.lower() not in TAXONOMY_SUFFIXES:
+            raise refusal("does not end with .csv, .yaml or .json; name a taxonomy file, or a taxonomy's id")
+        return path
+    if number is not None and not 1 <= number <= _LARGEST_ID:
+        raise refusal(f"is no taxonomy's id; write a number from 1 to {_LARGEST_ID}")
+    return number
 
 
 def _absent_is_empty(value: object) -> object:
@@ -219,6 +249,23 @@ TableId = Annotated[
     WithJsonSchema({"type": ["string", "null"], "pattern": "^[A-Za-z0-9._-]*$"}),
 ]
 """Table id of a further namespace; null, as of mm, is empty."""
+TaxonomyName = Annotated[
+    int | Path | None,
+    PlainValidator(_taxonomy),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "pattern": rf"^[{PRINTABLE}]*\\.([cC][sS][vV]|[yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$",
+                },
+                {"type": "integer", "minimum": 1, "maximum": _LARGEST_ID},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""A taxonomy: the path of its file, or its id at the platform."""
 Suffix = Annotated[
     str,
     matching(r"[A-Za-z0-9._-]+", "may hold letters, digits, dots, hyphens and underscores; or null for none"),

@@ -27,6 +27,7 @@ from bridge.config.kinds import (
     StreamName,
     Suffix,
     TableId,
+    TaxonomyName,
     Text,
     Topics,
     Url,
@@ -195,6 +196,10 @@ class Stream(Section):
     """Further ones that an event may name."""
     hash_segments: bool = False
     """Segment codes are texts."""
+    taxonomy: TaxonomyName = None
+    """The file of the taxonomy that the segments are sold by, or its id at the platform; None: not known."""
+    unknown_segments: Literal["keep", "refuse"] = "keep"
+    """What becomes of events with segments that the taxonomy does not hold for sale."""
     placeholder_segment: Annotated[int, Field(ge=1, le=2**31 - 1)] = 9_999_999
     """Stands in where a user is only removed from everything."""
     max_future: Duration = HOUR

@@ -55,6 +55,7 @@ _KEYS_OF_PROPERTIES = {
     "metadata.broker.list": "kafka.bootstrap_servers",
     "group.id": "kafka.group_id",
 }
+_DEFAULT_ACCOUNT = str(Stream.model_fields["account"].default)
 _DEFAULT_PORT = str(SftpSettings.model_fields["port"].default)
 
 
@@ -66,6 +67,7 @@ def faults(root: Place, folder: Path) -> Iterator[Fault]:
         yield from _table_ids(stream)
         yield from _field_names(stream)
         yield from _schema(stream, root, folder)
+        yield from _taxonomy(stream, root)
 
 
 def of_audiences(streams: Mapping[int, Stream]) -> Iterator[Fault]:
@@ -234,6 +236,20 @@ def _field_names(stream: Place) -> Iterator[Fault]:
         earlier = first.setdefault(field.text, field)
         if field.text and earlier is not field:
             yield field.fault(f"is the topic's field of {earlier.key} too; a field has one meaning: keep one")
+
+
+def _taxonomy(stream: Place, root: Place) -> Iterator[Fault]:
+    """What the file holds is looked at by `service.taxonomies`: of a large one that takes seconds."""
+    taxonomy = stream["taxonomy"]
+    if stream["unknown_segments"].text == "refuse" and not taxonomy.given:
+        yield taxonomy.fault("missing; unknown_segments: refuse needs it")
+    if taxonomy.text.isdecimal():
+        inventory = "mobile" if stream["inventory"].text == "mobile" else "display"
+        name = stream["account"].text or stream["account"][inventory].text or _DEFAULT_ACCOUNT
+        for account in root["accounts"]:
+            if account["name"].text == name and not account["platform"]["audience_segments"].given:
+                where = written((*account.path, "platform", "audience_segments"))
+                yield taxonomy.fault(f"is an id, which needs {where}; write that, or name a file")
 
 
 def _schema(stream: Place, root: Place, folder: Path) -> Iterator[Fault]:

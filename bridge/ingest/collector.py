@@ -24,6 +24,8 @@ from bridge.ingest.registry import RegistryUnreachable
 from bridge.ingest.sealing import Sealing
 from bridge.ingest.source import Owner, Source, SourceUnavailable
 from bridge.ingest.window import Window
+from bridge.segments.seen import day_of
+from bridge.segments.watch import Watching
 
 if TYPE_CHECKING:
     from bridge.ingest.dead_letters import DeadLetters
@@ -82,6 +84,8 @@ class CollectorParts:
     """Seals beside the reading."""
     revise: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     """What becomes of accepted rows before they are collected; None: they are taken as they are."""
+    watches: Mapping[str, Watching] = field(default_factory=dict)
+    """What is known of the segments of each stream that names a taxonomy, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,13 @@ class Collector:
         self._parts = parts
         roster = Roster()
         self._intakes = {
-            each.name: Intake(each, parts.decoders[each.name], roster) for each in parts.topics.streams
+            each.name: Intake(
+                each,
+                parts.decoders[each.name],
+                roster,
+                parts.watches.get(each.name),
+            )
+            for each in parts.topics.streams
         }
         self._window = Window(roster)
         self._held: dict[str, _Held] = {}
@@ -287,6 +297,9 @@ class Collector:
             observer.refused(stream, letter.reason, 1)
         if found.tombstones:
             observer.tombstones(stream, found.tombstones)
+        if found.sighting is not None:
+            self._parts.watches[stream].see(found.sighting, day_of(piece.read_at))
+            observer.unknown_segments(stream, found.sighting.memberships)
         for at, span in piece.spans.items():
             self._window.add_position(*at, span, read_at=piece.read_at)
             self._reached(at, span.next)

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     INVALID_SEGMENT_ID = "invalid_segment_id"
     INVALID_TIMESTAMP = "invalid_timestamp"
     INVALID_EVENT_TIME = "invalid_event_time"
+    UNKNOWN_SEGMENT = "unknown_segment"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

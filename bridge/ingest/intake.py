@@ -13,6 +13,8 @@ from bridge.audience.roster import Roster
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.ingest.partition import Partition, Span
 from bridge.ingest.validate import Validator
+from bridge.segments.codes import Sighting
+from bridge.segments.watch import Watching
 
 if TYPE_CHECKING:
     from bridge.config import Stream
@@ -157,16 +159,25 @@ class Yield:
     """The events that were refused."""
     tombstones: int
     """How many messages had no value."""
+    sighting: Sighting | None = None
+    """What the events show of the stream's taxonomy; None: none is known."""
 
 
 class Intake:
     """What a stream makes of its messages."""
 
-    def __init__(self, stream: "Stream", decoder: "Decoder", roster: Roster) -> None:
+    def __init__(
+        self,
+        stream: "Stream",
+        decoder: "Decoder",
+        roster: Roster,
+        watch: Watching | None = None,
+    ) -> None:
+        """`watch`: by which segments are judged; None: the stream names no taxonomy."""
         self.stream = stream
         """Whose messages."""
         self._decoder = decoder
-        self._validator = Validator(stream, roster)
+        self._validator = Validator(stream, roster, watch)
 
     def read(self, piece: Piece, source: int) -> Yield:
         """Decode and judge each event; `source` is the topic's rank in the order of writes.
@@ -183,7 +194,7 @@ class Intake:
         judged = self._validator.sort_out(decoded.events, piece.read_at)
         frames = tuple(_placed(frame, present, source) for frame in judged.frames)
         refused = [self._dead_letter(present, refusal) for refusal in (*decoded.refused, *judged.refused)]
-        return Yield(frames=frames, refused=refused, tombstones=tombstones)
+        return Yield(frames=frames, refused=refused, tombstones=tombstones, sighting=judged.sighting)
 
     def _dead_letter(self, piece: Piece, refusal: "Refusal") -> DeadLetter:
         message = piece.messages[refusal.index]

@@ -26,6 +26,10 @@ class IngestObserver(Protocol):
         """So many rows of a stream came into the window, the rows of remove_alls among them."""
         ...
 
+    def unknown_segments(self, stream: str, memberships: int) -> None:
+        """So many memberships of a stream are of segments that its taxonomy does not hold for sale."""
+        ...
+
     def window_bytes(self, size: int) -> None:
         """The memory that the unsealed rows take."""
         ...
@@ -71,6 +75,9 @@ class SilentObserver:
         """Nothing."""
 
     def collected(self, stream: str, memberships: int) -> None:
+        """Nothing."""
+
+    def unknown_segments(self, stream: str, memberships: int) -> None:
         """Nothing."""
 
     def window_bytes(self, size: int) -> None:

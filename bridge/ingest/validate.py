@@ -18,6 +18,8 @@ from bridge.audience.audience import Audience
 from bridge.audience.roster import WHOSE, Roster
 from bridge.config.model import MM, Stream
 from bridge.ingest.events import Reason, Refusal
+from bridge.segments.codes import Sighting
+from bridge.segments.watch import Watching
 
 LARGEST_SEGMENT = 2_147_483_647
 """The platform's segment ids are 32 bit (seed s2s_data_import, Segment ID)."""
@@ -43,6 +45,9 @@ class Sorted:
     (index, element), one row for an event's segment. None is empty."""
     refused: tuple[Refusal, ...]
     """The refused events by ascending index; none of their rows is in a frame."""
+    sighting: Sighting | None = None
+    """What the segments show of the stream's taxonomy: those of all events that no other rule refuses; None:
+    no taxonomy is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,9 +111,11 @@ class _Elements:
 class Validator:
     """The rules of one stream."""
 
-    def __init__(self, stream: Stream, roster: Roster) -> None:
+    def __init__(self, stream: Stream, roster: Roster, watch: Watching | None = None) -> None:
+        """`watch`: by which segments are judged; None: the stream names no taxonomy."""
         self._stream = stream
         self._roster = roster
+        self._watch = watch
         self._numbers: dict[int, int] = {}
         self._clients = _Choice.of(stream.client, tuple(stream.clients))
         self._users = _Choice.of(stream.user_namespace, tuple(stream.user_namespaces))
@@ -143,6 +150,10 @@ class Validator:
             self._judge_times(events["event_time"], now),
         ]
         verdict = _verdict(faults, len(events))
+        sighting = self._sight(elements.where((verdict == _ACCEPTED)[elements.owner]))
+        if sighting is not None and sighting.memberships and self._stream.unknown_segments == "refuse":
+            faults.append(_judge_unknown(elements, sighting))
+            verdict = _verdict(faults, len(events))
         accepted = pl.DataFrame(
             {"index": events["index"], **columns, "event_time": events["event_time"], "emptied": emptied}
         ).with_columns(self._codes(mobile, clients, users, segments).alias(WHOSE))
@@ -152,7 +163,7 @@ class Validator:
             accepted = accepted.filter(pl.Series(kept))
             elements = elements.where(kept[elements.owner])
             elements = _Elements((np.cumsum(kept) - 1)[elements.owner], elements.columns)
-        return Sorted(frames=self._frames(accepted, elements), refused=refused)
+        return Sorted(frames=self._frames(accepted, elements), refused=refused, sighting=sighting)
 
     def _mobile(self, named: pl.Series) -> _Flags:
         """Whether each event is of a device: the stream's inventory is stronger than the event."""
@@ -193,6 +204,12 @@ class Validator:
         return _Fault(
             reason=Reason.INVALID_EVENT_TIME, found=~_flags(times.is_between(1, latest)), detail=detail
         )
+
+    def _sight(self, elements: _Elements) -> Sighting | None:
+        """What these elements show of the stream's taxonomy."""
+        if self._watch is None or not len(codes := self._watch.codes()):
+            return None
+        return codes.sight(elements.columns["segment"])
 
     def _codes(self, mobile: _Flags, clients: _Codes, users: _Codes, segments: _Codes) -> pl.Expr | pl.Series:
         """One number of our own for each event's audience; `_audience` is the inverse."""
@@ -321,6 +338,20 @@ def _judge_timestamps(elements: _Elements) -> _Fault:
         lambda at: (
             f"timestamp {timestamps[at]} is not {rows.REMOVE}..{LATEST_TIMESTAMP}: seconds, up to 2100"
         ),
+    )
+
+
+def _judge_unknown(elements: _Elements, sighting: Sighting) -> _Fault:
+    """Find segments that nobody can buy; a removal of one takes its user out of it, and does no harm."""
+    segments, unknown = elements.columns["segment"], sighting.unknown["segment"]
+    removal = elements.columns["timestamp"] == rows.REMOVE
+    # a text may be anything, a user's id by mistake
+    name = "a segment" if segments.dtype == pl.String else "segment {}"
+    return _element_fault(
+        Reason.UNKNOWN_SEGMENT,
+        elements,
+        ~segments.is_in(unknown.implode()) | removal,
+        lambda at: f"{name.format(segments[at])} is none that the stream's taxonomy holds for sale",
     )
 
 

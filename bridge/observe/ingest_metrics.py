@@ -17,6 +17,11 @@ class IngestMetrics:
         self._tombstones = registry.counter("tombstones", "Null values skipped", "stream")
         self._refused = registry.counter("dead_letters", "Events refused", "stream", "reason")
         self._sealed = registry.counter("memberships_sealed", "Memberships in sealed runs", "stream")
+        self._unknown = registry.counter(
+            "unknown_segment_memberships",
+            "Memberships read of segments that the stream's taxonomy does not hold for sale",
+            "stream",
+        )
         self._lag = registry.gauge("consumer_lag", "Events not read yet", "topic", "partition")
         self._window = registry.gauge("window_bytes", "Memory of the open window")
         self._runs = registry.counter("runs_sealed", "Windows made durable")
@@ -29,8 +34,13 @@ class IngestMetrics:
         )
         self._unsealed: dict[str, int] = {}
 
-    def expect(self, streams: Iterable[str], reasons: Iterable[str]) -> None:
-        """Counters of these begin at 0, so that their first step can be seen."""
+    def expect(self, streams: Iterable[str], reasons: Iterable[str], watched: Iterable[str]) -> None:
+        """Counters of these begin at 0, so that their first step can be seen.
+
+        `watched`: the streams that name a taxonomy; of the others nobody knows what is unknown.
+        """
+        for stream in watched:
+            self._unknown.labels(stream)
         for stream in streams:
             for counter in (self._consumed, self._tombstones, self._sealed):
                 counter.labels(stream)
@@ -56,6 +66,10 @@ class IngestMetrics:
     def collected(self, stream: str, memberships: int) -> None:
         """`memberships` are in the window; they count as sealed when the window is."""
         self._unsealed[stream] = self._unsealed.get(stream, 0) + memberships
+
+    def unknown_segments(self, stream: str, memberships: int) -> None:
+        """`memberships` are of segments that nobody can buy."""
+        self._unknown.labels(stream).inc(memberships)
 
     def window_bytes(self, size: int) -> None:
         """The window takes `size` bytes of memory."""

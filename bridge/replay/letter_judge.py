@@ -21,6 +21,7 @@ from bridge.ingest.intake import Intake, Piece
 from bridge.ingest.registry import Schemas
 from bridge.ingest.topics import Topics
 from bridge.replay.request import Bounds
+from bridge.segments.watch import Watching
 
 _EVERYTHING = Bounds(since=None, until=None)
 
@@ -105,13 +106,20 @@ class Verdict:
 class LetterJudge:
     """What live ingest would make of events, were they read now."""
 
-    def __init__(self, config: Config, registry: Schemas | None, ids: TopicIds | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        registry: Schemas | None,
+        ids: TopicIds | None,
+        watches: Mapping[str, Watching],
+    ) -> None:
         """Kafka and the registry are asked when a letter needs them.
 
         Args:
             config: The configuration.
             registry: Texts of writer schemas; None: there is no registry.
             ids: Who the cluster and its topics are; None: the brokers tell.
+            watches: By which segments are judged, of each stream that names a taxonomy, by name.
 
         Raises:
             UsageError: A pinned schema or `fields` cannot be used.
@@ -121,7 +129,7 @@ class LetterJudge:
         """Numbers the audiences of all frames."""
         self._topics = Topics(config.streams)
         self._intakes = {
-            stream.name: Intake(stream, decoder_for(stream, registry), self.roster)
+            stream.name: Intake(stream, decoder_for(stream, registry), self.roster, watches.get(stream.name))
             for stream in config.streams
         }
         self._ranks = _Ranks(config.kafka, ids)
@@ -131,7 +139,7 @@ class LetterJudge:
 
         Raises:
             RegistryUnreachable: The writer's schema is not to be had now.
-            BridgeError: No broker answers, or Kafka refuses us.
+            BridgeError: No broker answers, Kafka refuses us, or a taxonomy is not to be had.
         """
         topic = letters[0].topic
         stream = self._topics.stream_of(topic)

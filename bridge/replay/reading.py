@@ -6,7 +6,7 @@ dead letters: where they were read they still are, and the live bridge has put, 
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.clock import Clock
@@ -17,6 +17,7 @@ from bridge.ingest.observer import SilentObserver
 from bridge.ingest.partition import Partition
 from bridge.replay.material import Material
 from bridge.replay.request import Bounds
+from bridge.segments.watch import Watching
 from bridge.spool.replays import Replay
 
 
@@ -94,6 +95,8 @@ class Reading:
     """What time it is."""
     tally: Tally
     """What is told of it."""
+    watches: Mapping[str, Watching] = field(default_factory=dict)
+    """By which segments are judged, of each stream that names a taxonomy, by name."""
 
     def run(self, stop: threading.Event, see_room: Callable[[], None]) -> bool:
         """Read all there is from where it was left; False: stopped before.
@@ -128,6 +131,7 @@ class Reading:
                 full_streams=full_streams,
                 until_end=True,
                 revise=self.bounds.revise,
+                watches=self.watches,
             )
         )
         collector.run(stop)

@@ -16,6 +16,7 @@ from bridge.ingest.registry import Registry
 from bridge.ingest.window import Window
 from bridge.service.newest import Newest
 from bridge.service.outside import Outside
+from bridge.service.taxonomies import judged_beside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,11 +33,12 @@ def accept(config: Config, stream: Stream, newest: Newest, outside: Outside) -> 
     """Decode and judge each message (at least one) of a stream.
 
     Raises:
-        BridgeError: A schema is not to be had.
+        BridgeError: A schema or the stream's taxonomy is not to be had.
     """
     registry = Registry(config.schema_registry, outside.clock) if config.schema_registry else None
     roster = Roster()
-    intake, window = Intake(stream, decoder_for(stream, registry), roster), Window(roster)
+    watch = judged_beside(config).get(stream.name)
+    intake, window = Intake(stream, decoder_for(stream, registry), roster, watch), Window(roster)
     refused: Counter[str] = Counter()
     for piece in pieces(newest.messages, outside.clock.now()):
         read = intake.read(piece, source_rank(newest.cluster_id, newest.topic_ids[piece.topic]))

@@ -15,6 +15,7 @@ from bridge.observe.metrics import Metrics
 def expect(metrics: Metrics, config: Config, clock: Clock) -> None:
     """Tell them of all that the configuration names."""
     metrics.settings.tell(config, version=version("s2s-bridge"), started_at=clock.now())
-    metrics.ingest.expect([stream.name for stream in config.streams], Refusal)
+    watched = [stream.name for stream in config.streams if stream.taxonomy is not None]
+    metrics.ingest.expect([stream.name for stream in config.streams], Refusal, watched)
     audiences = {audience.label for stream in config.streams for audience in stream.audiences()}
     metrics.deliver.expect([account.name for account in config.accounts], Failure, audiences)

@@ -11,6 +11,7 @@ from bridge.deliver.sftp import SftpRemote
 from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.clients import Clients
 from bridge.ingest.cluster import TopicIds
+from bridge.service.taxonomies import PlatformTaxonomy
 from bridge.spool.disk import Disk
 
 
@@ -32,6 +33,8 @@ class Outside:
     """What was delivered and spent."""
     calls: Calls = field(default_factory=ThreadedCalls)
     """Makes calls that may take long."""
+    taxonomy: PlatformTaxonomy | None = None
+    """Reads taxonomies of the platform's; None: there is nobody to ask."""
 
 
 def over_sftp(clock: Clock) -> Outside:

@@ -37,6 +37,7 @@ from bridge.service.opening import open_spool
 from bridge.service.outside import Outside
 from bridge.service.pressure import crowded
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
+from bridge.service.taxonomies import judged_beside
 from bridge.spool.disk import Disk
 from bridge.spool.locks import Lock
 from bridge.spool.replays import Replay, ReplayState
@@ -212,7 +213,7 @@ def redriving(config: Config, outside: Outside, reason: str | None) -> Iterator[
             found=found,
             undelivered=undelivered,
             replay=replay,
-            judge=LetterJudge(config, registry, outside.topic_ids),
+            judge=LetterJudge(config, registry, outside.topic_ids, judged_beside(config)),
             locks=stack,
             tally=RedriveTally(left=found.letters),
         )

@@ -27,6 +27,7 @@ from bridge.service.opening import open_spool, opened_beside
 from bridge.service.outside import Outside
 from bridge.service.pressure import room_for_replays
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
+from bridge.service.taxonomies import judged_beside
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool
 
@@ -83,6 +84,7 @@ class Replaying:
             window=self.config.window,
             clock=self.outside.clock,
             tally=self.tally,
+            watches=judged_beside(self.config),
         )
         log.info("replay_begun", replay=self.replay.id, events_left=self.tally.left, goes_on=self.resumed)
         try:

@@ -2,13 +2,14 @@
 
 1. Ingest seals its window and commits; meanwhile a file that is being built is left, and an upload gets
    `deliveries.FINISHING` before its connection is cut. Neither waits for the other.
-2. Housekeeping ends; the pages go; the ledger is closed and the locks are given back.
+2. Housekeeping ends, and what was seen of segments is written; the pages go; the ledger is closed and the
+   locks are given back.
 All of that takes at most 25 s, as the contract asks (Commands). Where a thread does not end in time, or is
 silent for too long while all works, the process ends at once (`watchdog`).
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
 from bridge.service.page.front import FrontPage
+from bridge.service.segment_keeper import SegmentKeeper
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
 from bridge.spool.locks import LockHeld
@@ -92,11 +94,15 @@ class Service:
         self._front.opened = held.spool
         _warn_if_open(self._config.spool.directory)
         housekeeping = self._housekeeping(held)
+        keeper = SegmentKeeper(
+            self._config, held.spool, self._outside, lambda now: self._health.beat("segments", now)
+        )
         ingest = wiring.collector(
             self._config,
             held,
             self._outside,
             observer=self.metrics.ingest,
+            watches=keeper.watches,
             full_streams=housekeeping.pressed,
             stop=self._stop_ingest,
             until_end=self._until_end,
@@ -107,7 +113,9 @@ class Service:
         )
         deliveries.start(self._threads)
         collecting = self._threads.start("ingest", lambda: self._collect(ingest, deliveries))
-        keeping = self._threads.start("housekeeping", lambda: housekeeping.run(self._stop_housekeeping))
+        keeping = [self._threads.start("housekeeping", lambda: housekeeping.run(self._stop_housekeeping))]
+        if keeper.watches:
+            keeping.append(self._threads.start("segments", lambda: keeper.run(self._stop_housekeeping)))
         log.info("started", spool=held.spool.id, until_end=self._until_end)
         while not stop.is_set() and not self._threads.failures and deliveries.working:
             self._threads.wait(0.2)
@@ -129,14 +137,15 @@ class Service:
         )
 
     def _shut_down(
-        self, collecting: threading.Thread, deliveries: Deliveries, keeping: threading.Thread
+        self, collecting: threading.Thread, deliveries: Deliveries, keeping: Sequence[threading.Thread]
     ) -> None:
         self._stop_ingest.set()
         deliveries.stop()
         collecting.join(SEALING)
         self._stop_housekeeping.set()
-        keeping.join(LEAVING)
-        ended = (collecting, *deliveries.threads, keeping)
+        for thread in keeping:
+            thread.join(LEAVING / len(keeping))
+        ended = (collecting, *deliveries.threads, *keeping)
         still = [thread.name for thread in ended if thread.is_alive()]
         if still:
             self._end(unstopped(still))

@@ -1,8 +1,8 @@
 """What `status` tells: quotas, what waits, what was delivered, how far back late events are judged.
 
-All of it is from the ledger and the runs' footers. Nothing is written and no lock is taken, so it may be
-asked beside a running bridge. Instants are epoch milliseconds in the records, ISO 8601 UTC in the JSON
-(contract.md, Commands).
+All of it is from the ledger, the runs' footers and the records of segments. Nothing is written and no lock is
+taken, so it may be asked beside a running bridge. Instants are epoch milliseconds in the records, ISO 8601
+UTC in the JSON (contract.md, Commands).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +30,7 @@ from bridge.deliver.waiting import (
 )
 from bridge.service.opening import LEDGER
 from bridge.service.replay_delivery import Delivery, held
+from bridge.service.segment_status import StreamSegments, top
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
@@ -143,6 +144,8 @@ class Status:
     """The oldest first; those that are delivered stay for the retention, as history."""
     files: tuple[FileStatus, ...]
     """The newest first."""
+    segments: tuple[StreamSegments, ...] = ()
+    """The unknown segments of each stream that names a taxonomy, the most frequent ones."""
 
     def to_json(self) -> dict[str, object]:
         """The object of `status --json`."""
@@ -154,6 +157,7 @@ class Status:
             "horizons": [_history_json(history) for history in self.histories],
             "replays": [_replay_json(replay) for replay in self.replays],
             "files": [file_json(file) for file in self.files],
+            "segments": [segments.to_json() for segments in self.segments],
         }
 
 
@@ -210,14 +214,16 @@ def _status(config: Config, now: int, known: _Known) -> Status:
         for audience in audiences(runs)
     )
     found = [audience for audience in waiting if audience is not None]
+    segments, unreadable = top(config)
     return Status(
         at=now,
-        notes=known.notes,
+        notes=(*known.notes, *unreadable),
         accounts=tuple(_account(account, known, states, now) for account in config.accounts),
         audiences=tuple(sorted(found, key=lambda status: (status.oldest_read_at, status.audience))),
         histories=tuple(_histories(runs, states)),
         replays=tuple(_replay(replay, states, ledger) for replay in known.replays),
         files=_files(ledger, config.accounts) if ledger else (),
+        segments=segments,
     )
 
 

@@ -20,6 +20,7 @@ from bridge.ingest.observer import IngestObserver
 from bridge.ingest.registry import Registry
 from bridge.ingest.starts import Starts
 from bridge.ingest.topics import Topics
+from bridge.segments.watch import Watch
 from bridge.service.opening import Opened
 from bridge.service.outside import Outside
 from bridge.service.pressure import file_room
@@ -32,6 +33,7 @@ def collector(
     outside: Outside,
     *,
     observer: IngestObserver,
+    watches: Mapping[str, Watch],
     full_streams: Callable[[], frozenset[str]],
     stop: Event,
     until_end: bool,
@@ -81,6 +83,7 @@ def collector(
             max_bytes=config.window.max_bytes,
             full_streams=full_streams,
             until_end=until_end,
+            watches=watches,
         )
     )
 

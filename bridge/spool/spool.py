@@ -5,6 +5,7 @@
     SPOOL/runs/           the runs           SPOOL/tmp/           all of these in the making
     SPOOL/ledger.sqlite   deliver's ledger   SPOOL/locks/         ingest, numbers, one an account
     SPOOL/replays/        runs of replays    SPOOL/beyond-horizon/ what could not be judged
+    SPOOL/segments/       which codes of each stream's taxonomy were seen
 
 Data and offsets become durable in one step, the rename of a run (design.md, The way of the data). Several
 threads and processes may seal and read; who merges, rewrites, retires or cleans up holds the lock `ingest`.
@@ -36,8 +37,8 @@ FORMAT = 1
 IDENTITY = "spool.json"
 """Who a spool is; a folder without one is none."""
 
-_FOLDERS = ("runs", "files", "dead-letters", "beyond-horizon", "replays", "tmp", "locks")
-_COUNTED = ("runs", "files", "dead-letters", "beyond-horizon", "replays", "tmp")
+_FOLDERS = ("runs", "files", "dead-letters", "beyond-horizon", "replays", "segments", "tmp", "locks")
+_COUNTED = ("runs", "files", "dead-letters", "beyond-horizon", "replays", "segments", "tmp")
 _NUMBERS_WAIT = MINUTE
 
 log = structlog.get_logger()

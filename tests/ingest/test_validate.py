@@ -14,6 +14,9 @@ from bridge.audience.roster import Roster
 from bridge.config import Stream
 from bridge.ingest.events import Reason, events_schema
 from bridge.ingest.validate import Validator
+from bridge.segments.codes import Codes
+from bridge.segments.seen import Seen
+from bridge.segments.watch import Watch
 
 NOW = 1_800_000_000_000
 HOUR = 3_600_000
@@ -85,9 +88,9 @@ class Told:
     refused: tuple
 
 
-def told(stream, events):
+def told(stream, events, watch=None):
     roster = Roster()
-    result = Validator(stream, roster).sort_out(events, NOW)
+    result = Validator(stream, roster, watch).sort_out(events, NOW)
     shards = {}
     for some in result.frames:
         shards |= roster.split([some])
@@ -233,8 +236,10 @@ def test_what_is_just_within_the_rules_is_accepted(stream, fields):
 
 def test_the_first_rule_of_the_table_gives_the_reason():
     """An event with every fault is refused for the first; each one mended shows the next."""
+    strict = GLOBAL.model_copy(update={"unknown_segments": "refuse"})
+    watch = Watch(Seen.nothing(1, hashed=False).knowing(Codes(["1"], hashed=False), 1))
     fields = event(
-        user_id="nobody", client="?", segment_namespace="?", segments=[(0, 0), (1, -2)], event_time=0
+        user_id="nobody", client="?", segment_namespace="?", segments=[(0, 0), (2, -2)], event_time=0
     )
     seen = []
     for mended in (
@@ -243,12 +248,13 @@ def test_the_first_rule_of_the_table_gives_the_reason():
         {"user_id": USER},
         {"client": None},
         {"segment_namespace": None, "segments": []},
-        {"segments": [(1, -2), (0, 0)]},
-        {"segments": [(1, -2)]},
-        {"segments": [(1, -1)]},
+        {"segments": [(2, -2), (0, 0)]},
+        {"segments": [(2, -2)]},
+        {"segments": [(2, 0)]},
+        {"event_time": NOW},
     ):
         fields |= mended
-        seen += reasons(GLOBAL, fields)
+        seen += [refusal.reason for refusal in told(strict, frame(strict, [fields]), watch).refused]
     order = list(Reason)
     assert seen == order[order.index(Reason.INVALID_USER_ID) :]
 

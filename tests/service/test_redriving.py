@@ -73,7 +73,7 @@ class TestJudge:
     """Letters as today's streams have them."""
 
     def judge(self, tmp_path, letters, *streams, now=NOW):
-        return LetterJudge(config(tmp_path, *streams), None, NamedIds()).judge(letters, now)
+        return LetterJudge(config(tmp_path, *streams), None, NamedIds(), {}).judge(letters, now)
 
     def test_rows_stand_at_the_letters_places(self, tmp_path):
         """In any order, with gaps that look like a row without, and twice: each keeps its own place."""

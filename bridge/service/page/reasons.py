@@ -17,4 +17,5 @@ MEANINGS: Mapping[str, str] = {
     Reason.INVALID_SEGMENT_ID: "A segment id is out of range, or the placeholder.",
     Reason.INVALID_TIMESTAMP: "A timestamp is below -1 or past 2100: milliseconds, perhaps.",
     Reason.INVALID_EVENT_TIME: "Its event time is not positive, or too far ahead.",
+    Reason.UNKNOWN_SEGMENT: "The stream's taxonomy does not hold one of its segments for sale.",
 }

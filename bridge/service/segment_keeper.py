@@ -1,0 +1,258 @@
+"""Keeps what is known of streams' segments up to date: reads their taxonomies again, writes what was seen.
+
+Ingest goes on with the codes that it has meanwhile, and nothing that goes wrong here stops it. A large file
+takes seconds to read and the platform may take minutes to answer, so each reading is a call beside this
+thread.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from bridge.clock import HOUR, MINUTE, SECOND
+from bridge.config import Config, Stream
+from bridge.errors import BridgeError
+from bridge.segments import stored
+from bridge.segments.codes import Codes
+from bridge.segments.reading import codes_of, read_codes
+from bridge.segments.seen import Seen, day_of
+from bridge.segments.watch import Watch
+from bridge.service.outside import Outside
+from bridge.service.taxonomies import PlatformTaxonomy
+from bridge.spool.disk import write_durably
+from bridge.spool.spool import Spool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+log = structlog.get_logger()
+
+LOOK = 5 * SECOND
+"""How often it looks whether a file has changed, ms."""
+
+ASK = HOUR
+"""How often the platform is asked, ms."""
+
+ASK_AGAIN = 5 * MINUTE
+"""And after it did not answer."""
+
+WRITE = 5 * MINUTE
+"""How often what was seen is written, ms; what a kill takes is that of so long at most, and only counts."""
+
+
+class _Source(Protocol):
+    """Where codes come from."""
+
+    @property
+    def name(self) -> str:
+        """The file's path, or the taxonomy's id."""
+        ...
+
+    def due(self, elapsed: int) -> bool:
+        """Whether there may be other codes than before; asked at each look."""
+        ...
+
+    def read(self) -> Codes:
+        """The codes; this may take long.
+
+        Raises:
+            BridgeError: They cannot be had now.
+        """
+        ...
+
+    def ended(self, elapsed: int, *, good: bool) -> None:
+        """A reading has ended."""
+        ...
+
+
+class SegmentKeeper:
+    """Of all streams that name a taxonomy. Its owner holds the lock for ingest."""
+
+    def __init__(self, config: Config, spool: Spool, outside: Outside, beat: Callable[[int], None]) -> None:
+        """Files are read at once; the platform is asked later, as nothing outside may hold a start.
+
+        Raises:
+            UsageError: A file has faults, or does not fit its stream, and no earlier version is known.
+        """
+        self._spool = spool
+        self._outside = outside
+        self._beat = beat
+        self._written: dict[str, Seen] = {}
+        self._write_at = outside.clock.elapsed()
+        self._under_way: dict[_Source, Future[Codes]] = {}
+        streams = [stream for stream in config.streams if stream.taxonomy is not None]
+        self.watches: Mapping[str, Watch] = {stream.name: Watch(self._kept(stream)) for stream in streams}
+        """What is known of each stream, by name."""
+        self._sources: Mapping[_Source, list[Watch]] = self._fed(streams)
+        for source in self._sources:
+            if isinstance(source, _File):
+                self._begin(source)
+
+    def run(self, stop: Event) -> None:
+        """Work until stopped; then what was seen is written."""
+        clock = self._outside.clock
+        while not stop.is_set():
+            self._beat(clock.now())
+            self.step()
+            clock.wait(stop, LOOK)
+        self.write()
+
+    def step(self) -> None:
+        """Look once."""
+        elapsed = self._outside.clock.elapsed()
+        for source in self._sources:
+            if source in self._under_way:
+                self._advance(source)
+            elif source.due(elapsed):
+                self._under_way[source] = self._outside.calls.begin("taxonomy", source.read)
+        if elapsed >= self._write_at:
+            self._write_at = elapsed + WRITE
+            self.write()
+
+    def write(self) -> None:
+        """What has changed since it was last written is on disk; where that fails, the log tells."""
+        for name, watch in self.watches.items():
+            seen = watch.keep(self._today())
+            if seen is self._written.get(name):
+                continue
+            try:
+                path = stored.path_of(self._spool.directory, name)
+                # Not by the spool: after a failure of its disk it lets nobody write any more.
+                write_durably(self._outside.disk, self._spool.temporary_directory, path, stored.encoded(seen))
+            except BridgeError as error:
+                log.warning("segments_not_written", stream=name, reason=str(error))
+            else:
+                self._written[name] = seen
+
+    def _today(self) -> int:
+        return day_of(self._outside.clock.now())
+
+    def _kept(self, stream: Stream) -> Seen:
+        """What was written of a stream."""
+        try:
+            seen = stored.load(stored.path_of(self._spool.directory, stream.name))
+        except BridgeError as error:
+            log.warning("segments_forgotten", stream=stream.name, reason=str(error))
+            seen = None
+        if seen is None or seen.codes.hashed != stream.hash_segments:
+            return Seen.nothing(self._today(), hashed=stream.hash_segments)
+        return seen
+
+    def _fed(self, streams: Sequence[Stream]) -> Mapping[_Source, list[Watch]]:
+        """Each taxonomy, and the watches of the streams that it is of."""
+        sources: dict[tuple[int | Path, bool, str], _Source] = {}
+        fed: dict[_Source, list[Watch]] = {}
+        for stream in streams:
+            taxonomy, hashed = stream.taxonomy, stream.hash_segments
+            account = stream.account_for(mobile=stream.inventory == "mobile")
+            source: _Source
+            if isinstance(taxonomy, Path):
+                source = sources.setdefault((taxonomy, hashed, ""), _File(taxonomy, hashed=hashed))
+            elif taxonomy is not None:
+                asked = _AtPlatform(taxonomy, account, self._outside.taxonomy, hashed=hashed)
+                source = sources.setdefault((taxonomy, hashed, account), asked)
+            fed.setdefault(source, []).append(self.watches[stream.name])
+        return fed
+
+    def _begin(self, file: "_File") -> None:
+        """A start needs a file, unless what it held is known from before."""
+        try:
+            self._know(file, file.read())
+        except BridgeError as error:
+            if not all(len(watch.codes()) for watch in self._sources[file]):
+                raise
+            log.warning("taxonomy_kept", taxonomy=file.name, reason=str(error))
+
+    def _advance(self, source: _Source) -> None:
+        """Take what a reading has found, if it has ended."""
+        if not self._under_way[source].done():
+            return
+        elapsed = self._outside.clock.elapsed()
+        try:
+            codes = self._under_way.pop(source).result()
+        except BridgeError as error:
+            source.ended(elapsed, good=False)
+            log.warning("taxonomy_kept", taxonomy=source.name, reason=str(error))
+        else:
+            source.ended(elapsed, good=True)
+            self._know(source, codes)
+
+    def _know(self, source: _Source, codes: Codes) -> None:
+        log.info("taxonomy_read", taxonomy=source.name, segments=len(codes))
+        for watch in self._sources[source]:
+            watch.know(codes, self._today())
+
+
+class _File:
+    """A file of this machine."""
+
+    def __init__(self, path: Path, *, hashed: bool) -> None:
+        self._path = path
+        self._hashed = hashed
+        self._read: tuple[int, ...] = ()
+        self._looked: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As _Source has it."""
+        return str(self._path)
+
+    def due(self, elapsed: int) -> bool:  # noqa: ARG002  # the port's
+        """It has changed, and has stayed the same for a look: whoever writes it is through."""
+        before, self._looked = self._looked, self._identity()
+        return self._looked != self._read and self._looked == before
+
+    def read(self) -> Codes:
+        """As _Source has it."""
+        self._read = self._identity()  # before: what is changed meanwhile is read again
+        return read_codes(self._path, hashed=self._hashed)
+
+    def ended(self, elapsed: int, *, good: bool) -> None:
+        """A file that cannot be read is tried again when it has changed."""
+
+    def _identity(self) -> tuple[int, ...]:
+        """What is another where another file lies there, or something else in it; of none: zeros."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return (0,)
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+class _AtPlatform:
+    """A taxonomy of the platform's, asked for now and then."""
+
+    def __init__(self, taxonomy: int, account: str, ask: PlatformTaxonomy | None, *, hashed: bool) -> None:
+        self._taxonomy = taxonomy
+        self._account = account
+        self._ask = ask
+        self._hashed = hashed
+        self._due = 0
+
+    @property
+    def name(self) -> str:
+        """As _Source has it."""
+        return str(self._taxonomy)
+
+    def due(self, elapsed: int) -> bool:
+        """It was not asked for, for long."""
+        return elapsed >= self._due
+
+    def read(self) -> Codes:
+        """As _Source has it."""
+        if self._ask is None:
+            raise BridgeError(
+                "nobody is there to ask the platform: name a file, or start with its API set up"
+            )
+        taxonomy = self._ask(self._account, self._taxonomy)
+        try:
+            return codes_of(taxonomy, hashed=self._hashed)
+        except BridgeError as error:
+            raise BridgeError(f"taxonomy {self._taxonomy} {error}") from None
+
+    def ended(self, elapsed: int, *, good: bool) -> None:
+        """As _Source has it."""
+        self._due = elapsed + (ASK if good else ASK_AGAIN)
