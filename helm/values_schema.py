@@ -45,6 +45,9 @@ def values_schema() -> Schema:
                 "[A-Za-z0-9-]{1,64}", _account(_element(sections["accounts"])), without=_TAKEN_FOR_OTHERS
             ),
             "schemas": one_of_names("[A-Za-z0-9._-]{1,200}", {"type": "string", "minLength": 1}, least=0),
+            "taxonomies": one_of_names(
+                r"[A-Za-z0-9._-]{1,200}\.(csv|ya?ml|json)", {"type": "string", "minLength": 1}, least=0
+            ),
             "config": _config(sections),
             **cluster_schema.properties(),
         },

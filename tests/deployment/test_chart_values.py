@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from pydantic import TypeAdapter
 
 from bridge.config import Config, kinds, load, secret_faults
+from bridge.service.taxonomies import taxonomy_faults
 from helm import values_schema, values_table
 from tests.parts.charts import CHART, Rendered, example, merged, refusal, template
 from tests.parts.values import AVSC, drawn, values
@@ -180,6 +181,24 @@ def kafka(**settings):
 
 
 OTHER = client()["clients"]["b"]
+TAXONOMY = (
+    "full_path,code,uniques,wholesale_cpm,retail_cpm,buyable\n|Acme,,,,,0\n|Acme|Cars,7,1000,0.50,1.00,1\n"
+)
+
+
+@pytest.mark.helm
+def test_a_taxonomy_comes_to_the_pod_as_it_is(helm, tmp_path):
+    """Beside the configuration, where the stream that names it finds it."""
+    wanted = client(taxonomy="b.csv", unknown_segments="refuse") | {"taxonomies": {"b.csv": TAXONOMY}}
+    done = template(helm, merged(ONE, wanted))
+    assert done.returncode == 0, done.stderr
+    release = Rendered(list(filter(None, yaml.safe_load_all(done.stdout))), done.stdout)
+    config = load(release.mount(tmp_path / "etc", Secrets()), {})
+    (stream,) = [stream for stream in config.streams if stream.name == "b"]
+    assert stream.taxonomy.read_text() == TAXONOMY
+    assert taxonomy_faults(config) == []
+
+
 REFUSED = {
     "an unknown key": ({"replicas": 2}, "additional properties 'replicas'"),
     "an unknown key of a client": (client(colour="red"), "'/clients/b': additional properties 'colour'"),
@@ -263,6 +282,17 @@ REFUSED = {
         "schemas.b.avsc: is no JSON",
     ),
     "a schema that is not there": (client(format="avro", schema="b.avsc"), "is no key of schemas"),
+    "a taxonomy that is not there": (client(taxonomy="b.csv"), "clients.b.taxonomy: is no key of taxonomies"),
+    "a taxonomy that nobody can ask for": (
+        client(taxonomy=77),
+        "clients.b.taxonomy: is an id, which needs accounts.default.platform.audience_segments",
+    ),
+    "a taxonomy that is none by its name": (client(taxonomy="b.txt"), "/clients/b/taxonomy"),
+    "a taxonomy in the place of the configuration": (
+        {"taxonomies": {"bridge.yaml": "x"}},
+        "taxonomies.bridge.yaml: is the name of another file",
+    ),
+    "nothing to refuse by": (client(unknown_segments="refuse"), "clients.b.taxonomy: missing"),
     "an audience of two placeholders": (
         client(client="acme", placeholder_segment=7),
         "which feeds the same audience, otherwise",

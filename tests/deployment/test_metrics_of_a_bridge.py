@@ -3,6 +3,7 @@
 import re
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,13 @@ NOT_YET = {"s2s_bridge_horizon_timestamp_seconds"}
 QUOTA = 's2s_bridge_quota_files_remaining{account="default"}'
 
 
+TAXONOMY = """\
+full_path,code,uniques,wholesale_cpm,retail_cpm,buyable
+|Acme,,,,,0
+|Acme|Cars,10001,1000,0.50,1.00,1
+"""
+
+
 def samples(text):
     """Each sample's value by its name with labels."""
     lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
@@ -33,7 +41,9 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
     kafka.create_topic(topic, 2)
     produce(kafka, topic, made.make(made.Load(events=2_000, users=100), 1), partitions=2)
     port = free_port()
-    config = configuration(kafka, sshd, tmp_path, [stream(topic)], http={"listen": f"127.0.0.1:{port}"})
+    Path(tmp_path, "acme.csv").write_text(TAXONOMY)
+    streams = [stream(topic, taxonomy="acme.csv")]
+    config = configuration(kafka, sshd, tmp_path, streams, http={"listen": f"127.0.0.1:{port}"})
     bridge = Bridge(tmp_path, config)
     process = bridge.start()
 
@@ -61,6 +71,7 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
         labels = frozenset({*one.labels, *(["le"] if histogram else [])})
         assert ((sample, labels) in there) is (one.name not in NOT_YET), one.name
     assert found["s2s_bridge_assigned"] == 1
+    assert found['s2s_bridge_unknown_segment_memberships_total{stream="deployment-metrics"}'] > 0
     assert found[f's2s_bridge_topic_events_consumed_total{{topic="{topic}"}}'] == 2_000
     assert found['s2s_bridge_stream_paused{stream="deployment-metrics"}'] == 0
     assert found[QUOTA] == 998

@@ -35,6 +35,9 @@ from bridge.ingest.decode import decoder_for
 from bridge.ingest.observer import SilentObserver
 from bridge.ingest.positions import Identity
 from bridge.ingest.topics import Topics
+from bridge.segments.codes import Codes
+from bridge.segments.seen import Seen
+from bridge.segments.watch import Watch
 from bridge.spool.spool import Spool
 from tests.parts.clocks import HandClock
 from tests.parts.collecting import stream
@@ -85,6 +88,8 @@ class Cost:
 RECORDED = {
     "batch": Cost(calls=6383, steps=58960),
     "batch of 500 audiences": Cost(calls=21605, steps=238837),
+    "batch of a taxonomy": Cost(calls=6876, steps=63654),
+    "batch of unknown segments": Cost(calls=7498, steps=69609),
     "window": Cost(calls=2781, steps=32458),
     "window of 500 audiences": Cost(calls=274625, steps=3048634),
     "file": Cost(calls=4532, steps=44519),
@@ -148,8 +153,10 @@ class Bench:
     A stage may be given other parts `instead` of the collector's.
     """
 
-    def __init__(self, directory: Path, *, audiences: int = 1) -> None:
+    def __init__(self, directory: Path, *, audiences: int = 1, codes: range = range(0)) -> None:
+        """`codes`: those of the stream's taxonomy; the events' are 10,000 to 19,999."""
         self._directory = directory
+        self._codes = Codes(map(str, codes), hashed=False)
         self._spools = itertools.count()
         self._clock = HandClock(START + DAY)
         self._stream = stream(format="avro-confluent", schema=SCHEMA, clients=names(audiences))
@@ -207,6 +214,7 @@ class Bench:
             max_bytes=1 << 30,
             full_streams=frozenset,
             until_end=False,
+            watches={self._stream.name: Watch(Seen.nothing(1, hashed=False).knowing(self._codes, 1))},
         )
 
 
@@ -235,9 +243,13 @@ def costs(tmp_path_factory) -> Iterator[Callable[[str], Cost]]:
     """What a stage of `RECORDED` takes, measured when it is first asked for."""
     one = Bench(tmp_path_factory.mktemp("one"))
     many = Bench(tmp_path_factory.mktemp("many"), audiences=MANY)
+    sold = Bench(tmp_path_factory.mktemp("sold"), codes=range(10_000, 20_000))
+    unsold = Bench(tmp_path_factory.mktemp("unsold"), codes=range(10_000, 15_000))
     stages = {
         "batch": one.batch,
         "batch of 500 audiences": many.batch,
+        "batch of a taxonomy": sold.batch,
+        "batch of unknown segments": unsold.batch,
         "window": one.window,
         "window of 500 audiences": many.window,
         "file": one.file,

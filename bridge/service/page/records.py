@@ -241,6 +241,22 @@ class LettersView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentView:
+    """A segment that nobody can buy."""
+
+    code: str
+    """As events have it."""
+    stream: str
+    """Of which stream."""
+    memberships: int
+    """How many came."""
+    first: str
+    """The day on which it was first seen."""
+    last: str
+    """The day on which it was last seen."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class View:
     """The whole page."""
 
@@ -272,6 +288,10 @@ class View:
     """In the order of the configuration."""
     letters: tuple[LettersView, ...]
     """The most first."""
+    segments: tuple[SegmentView, ...]
+    """Those that nobody can buy, the most frequent first."""
+    more_segments: str
+    """Where there are more; empty: there are not."""
     spool: Bar | None
     """What is used of `spool.max_bytes`; None: not measured yet."""
     began: Moment

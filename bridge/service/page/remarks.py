@@ -1,13 +1,15 @@
 """What of all that was seen needs somebody's eyes, as sentences. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bridge.clock import DAY, MINUTE, SECOND
 from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.segments.seen import day_of
 from bridge.service.forecast import Hold
 from bridge.service.page.records import Remark, Seen, Tone
 from bridge.service.page.words import duration, moment
+from bridge.service.segment_status import TOP
 from bridge.service.status import AccountStatus, FileStatus
 from bridge.units import plural
 
@@ -30,6 +32,7 @@ def remarks(seen: Seen, config: Config, now: int) -> tuple[Remark, ...]:
         *_accounts(seen, now),
         *_files(seen),
         *_waiting(seen),
+        *_segments(seen, now),
         *_spool(seen, config.spool.max_bytes),
     ]
     return tuple(sorted(found, key=lambda remark: _WORST_FIRST.index(remark.tone)))
@@ -125,6 +128,22 @@ def _waiting(seen: Seen) -> Iterator[Remark]:
     if stuck:
         text = f"{plural(stuck, 'audience')} will hardly be delivered within the coming day."
         yield Remark(tone=Tone.LOOK, text=text, where="waiting", link="See the audiences")
+
+
+def _segments(seen: Seen, now: int) -> Iterator[Remark]:
+    """Those of today and yesterday: what came before may be mended."""
+    for one in seen.status.segments:
+        codes = [segment.code for segment in one.unknown if segment.last_day >= day_of(now) - 1]
+        if codes:
+            text = f"Stream {one.stream}: nobody can buy {_listed(codes)}: its taxonomy does not hold them."
+            yield Remark(tone=Tone.LOOK, text=text, where="segments-unknown", link="See the segments")
+
+
+def _listed(codes: Sequence[str]) -> str:
+    first = f"segment {codes[0]}"
+    if len(codes) == 1:
+        return first
+    return f"{first} and {len(codes) - 1}{' or more' * (len(codes) == TOP)} others"
 
 
 def _spool(seen: Seen, limit: int) -> Iterator[Remark]:

@@ -17,6 +17,7 @@ from bridge.service.page.records import (
     Remark,
     ReplayView,
     Seen,
+    SegmentView,
     StreamCounts,
     StreamView,
     Tone,
@@ -25,6 +26,7 @@ from bridge.service.page.records import (
 )
 from bridge.service.page.remarks import remarks
 from bridge.service.page.words import Moment, count, duration, moment
+from bridge.service.segment_status import StreamSegments, date
 from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus
 from bridge.units import format_size, iso, plural
 
@@ -69,6 +71,7 @@ def view(seen: Seen, config: Config, now: int) -> View:
     status, told = seen.status, remarks(seen, config, now)
     unfinished = [one for one in status.files if one.file.state in UNFINISHED]
     finished = [one for one in status.files if one.file.state not in UNFINISHED]
+    segments = _segments(status.segments)
     return View(
         at=moment(now, now),
         clock=iso(now)[11:19],
@@ -84,6 +87,8 @@ def view(seen: Seen, config: Config, now: int) -> View:
         replays=tuple(_replay(one, now) for one in reversed(status.replays[-NEWEST:])),
         streams=tuple(_stream(flow) for flow in seen.flows),
         letters=tuple(_letters(seen.flows)),
+        segments=segments[:MOST],
+        more_segments="and more: s2s-bridge segments unknown tells all" if segments[MOST:] else "",
         spool=_spool(seen.spool_bytes, config.spool.max_bytes) if seen.spool_bytes else None,
         began=moment(seen.began_at, now),
         refresh=REFRESH,
@@ -230,6 +235,21 @@ def _letters(flows: Sequence[StreamCounts]) -> Iterator[LettersView]:
             events=sum(streams.values()),
             streams=", ".join(most[:3]) + (f" and {len(most) - 3} more" if len(most) > 3 else ""),  # noqa: PLR2004  # as many as fit
         )
+
+
+def _segments(streams: Sequence[StreamSegments]) -> tuple[SegmentView, ...]:
+    found = [
+        SegmentView(
+            code=segment.code,
+            stream=one.stream,
+            memberships=segment.memberships,
+            first=date(segment.first_day),
+            last=date(segment.last_day),
+        )
+        for one in streams
+        for segment in one.unknown
+    ]
+    return tuple(sorted(found, key=lambda one: -one.memberships))
 
 
 def _spool(size: int, limit: int) -> Bar:

@@ -4,7 +4,7 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 */}}
 {{- define "s2s-bridge.checks" -}}
 {{- $faults := list -}}
-{{- range list "names" "namespaces" "schemas" "topics" "audiences" "accounts" "files" "replays" "cluster" -}}
+{{- range list "names" "namespaces" "schemas" "taxonomies" "topics" "audiences" "accounts" "files" "replays" "cluster" -}}
   {{- range include (printf "s2s-bridge.faults.%s" .) $ | splitList "\n" -}}
     {{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}
   {{- end -}}
@@ -96,6 +96,33 @@ schemas.{{ $name }}: is no Avro record; the schema of an event is one
 {{- range $name, $_text := .Values.schemas }}
 {{- if or (eq $name "bridge.yaml") (hasPrefix "known-hosts." $name) }}
 schemas.{{ $name }}: is the name of another file of the chart's; rename it
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.taxonomies" -}}
+{{- $keys := include "s2s-bridge.keys" . | fromJson -}}
+{{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}
+{{- $at := printf "clients.%s" (get $keys $stream.name) }}
+{{- $taxonomy := $stream.taxonomy }}
+{{- if and (not $taxonomy) (eq (toString $stream.unknown_segments) "refuse") }}
+{{ $at }}.taxonomy: missing; unknown_segments: refuse needs it
+{{- else if kindIs "string" $taxonomy }}
+{{- if not (or (hasPrefix "/" $taxonomy) (hasKey $.Values.taxonomies $taxonomy)) }}
+{{ $at }}.taxonomy: is no key of taxonomies; put the file's text there, or write an absolute path in the container
+{{- end }}
+{{- else if $taxonomy }}
+{{- $account := $stream.account | default "default" }}
+{{- if kindIs "map" $account }}{{- $account = get $account (ternary "mobile" "display" (eq $stream.inventory "mobile")) }}{{- end }}
+{{- $platform := (get $.Values.accounts $account | default dict).platform | default dict }}
+{{- if not $platform.audience_segments }}
+{{ $at }}.taxonomy: is an id, which needs accounts.{{ $account }}.platform.audience_segments; write that, or a file
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $_text := .Values.taxonomies }}
+{{- if or (eq $name "bridge.yaml") (hasPrefix "known-hosts." $name) (hasKey $.Values.schemas $name) }}
+taxonomies.{{ $name }}: is the name of another file of the chart's; rename it
 {{- end }}
 {{- end }}
 {{- end -}}
