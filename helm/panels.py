@@ -155,6 +155,12 @@ INTAKE = Row(
             (_hourly("audience", "memberships_superseded_total")[0], "left out {{audience}}"),
             (_hourly("audience", "memberships_beyond_horizon_total")[0], "set aside {{audience}}"),
         ),
+        _panel(
+            "Segments that nobody can buy",
+            "Memberships of them an hour, by stream; s2s-bridge segments unknown has the codes.",
+            "short",
+            _hourly("stream", "unknown_segment_memberships_total"),
+        ),
         _panel("Tombstones", "Null values a second; skipped.", "ops", _rate("stream", "tombstones_total")),
     ),
 )

@@ -561,6 +561,26 @@ FAULTY = [
         [("kafka/secret_properties", {"sasl.password": None})],
         f"kafka.secret_properties.sasl.password: {EMPTY}",
     ),
+    # taxonomies
+    (
+        [("streams/0/unknown_segments", "refuse")],
+        "streams[0].taxonomy: missing; unknown_segments: refuse needs it",
+    ),
+    (
+        [("streams/0/taxonomy", 77)],
+        (
+            "streams[0].taxonomy: is an id, which needs accounts[0].platform.audience_segments; write that, "
+            "or name a file"
+        ),
+    ),
+    (
+        [("streams/0/taxonomy", "acme.xlsx")],
+        "streams[0].taxonomy: does not end with .csv, .yaml or .json; name a taxonomy's file, or its id",
+    ),
+    (
+        [("streams/0/taxonomy", ["a.csv"])],
+        "streams[0].taxonomy: must be a taxonomy's file, or its id; write one",
+    ),
     # dead letters
     (
         [("dead_letters", {"directory": "d", "topic": "t"})],
@@ -617,6 +637,8 @@ SOUND = [
     [*PARTNER, ("streams/0/user_namespaces", {"mm": None, "other": "8"})],
     [("streams/0/format", "avro-confluent"), ("schema_registry", {"url": "http://127.0.0.1:8081/path"})],
     [("streams/0/account", {"display": "default", "mobile": "default"})],
+    [("streams/0/taxonomy", "acme.csv"), ("streams/0/unknown_segments", "refuse")],
+    [("streams/0/taxonomy", None)],
     [("http/listen", None)],
     [("http/listen", "[::1]:0")],
     [("kafka/properties", {"client.id": "x", "security.protocol": "ssl"})],

@@ -120,7 +120,7 @@ def _taxonomy(value: object, info: ValidationInfo) -> int | Path | None:
         if not isinstance(path, Path):
             raise refusal("must be a taxonomy's file, or its id; write one")
         if path.suffix.lower() not in TAXONOMY_SUFFIXES:
-            raise refusal("does not end with .csv, .yaml or .json; name a taxonomy file, or a taxonomy's id")
+            raise refusal("does not end with .csv, .yaml or .json; name a taxonomy's file, or its id")
         return path
     if number is not None and not 1 <= number <= _LARGEST_ID:
         raise refusal(f"is no taxonomy's id; write a number from 1 to {_LARGEST_ID}")
@@ -257,7 +257,7 @@ TaxonomyName = Annotated[
             "anyOf": [
                 {
                     "type": "string",
-                    "pattern": rf"^[{PRINTABLE}]*\\.([cC][sS][vV]|[yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$",
+                    "pattern": rf"^[{PRINTABLE}]*\.([cC][sS][vV]|[yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$",
                 },
                 {"type": "integer", "minimum": 1, "maximum": _LARGEST_ID},
                 {"type": "null"},

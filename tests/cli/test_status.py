@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from bridge import cli
@@ -12,6 +13,9 @@ from bridge.config import Config, load
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord, Outcome, Progress
+from bridge.segments.codes import Codes
+from bridge.segments.seen import Seen, day_of
+from bridge.segments.stored import encoded, path_of
 from bridge.service.opening import LEDGER
 from bridge.service.status import gather
 from tests.parts.audiences import DISPLAY, HASHED
@@ -309,3 +313,39 @@ def test_beside_a_running_bridge_and_after_it(kafka, sshd, tmp_path):
     assert (file["name"], file["state"], file["memberships"]) == (path.name, "uploaded", 500)
     assert file["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found["accounts"][0]["quota"]["bytes"]["used"] == file["bytes"] == path.stat().st_size
+
+
+def test_unknown_segments_stand_in_the_status_and_a_damaged_record_is_a_note(tmp_path, capsys):
+    """The 20 most frequent of each stream that names a taxonomy, as its record says."""
+    path = tmp_path / "bridge.yaml"
+    path.write_text(TEXT.replace("account: a}", "account: a, taxonomy: acme.csv}"))
+    config = load(path, {})
+    spool = new_spool(config.spool.directory)
+    (stream,) = gather(config, StoppedClock()).to_json()["segments"]
+    assert (stream["watched_since"], stream["unknown"]) == (None, [])
+    codes = Codes(["1"], hashed=False)
+    day = day_of(NOW)
+    seen = Seen.nothing(day, hashed=False).knowing(codes, day)
+    many = [number for number in range(2, 40) for _ in range(number)]
+    record = path_of(spool.directory, "acme")
+    record.write_bytes(encoded(seen.after(codes.sight(pl.Series(many)), day)))
+    (stream,) = gather(config, StoppedClock()).to_json()["segments"]
+    assert stream["taxonomy"] == str(tmp_path / "acme.csv")
+    assert (stream["watched_since"], stream["watched_until"]) == ("2026-11-01", "2026-11-01")
+    assert [(one["code"], one["memberships"]) for one in stream["unknown"]] == [
+        (str(number), number) for number in range(39, 19, -1)
+    ]
+    assert cli.main(["status", "--config", str(path)]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["acme", "39", "39", "2026-11-01", "2026-11-01"] in shown
+    record.write_bytes(b"{")
+    status = gather(config, StoppedClock())
+    assert (status.segments, status.notes[-1].startswith(f"{record} is not what was written")) == ((), True)
+
+
+def test_segments_of_no_taxonomy_are_a_wrong_question(path, capsys):
+    """Where no stream names one, or there is no such stream, exit code 2 and what to do."""
+    assert cli.main(["segments", "unused", "--config", str(path)]) == 2
+    assert "no taxonomy is named; write streams[].taxonomy" in capsys.readouterr().err
+    assert cli.main(["segments", "unknown", "--config", str(path), "--stream", "x"]) == 2
+    assert "--stream x: there is no such stream" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from bridge.config import Config, kinds, load, secret_faults
 from bridge.service.taxonomies import taxonomy_faults
 from helm import values_schema, values_table
 from tests.parts.charts import CHART, Rendered, example, merged, refusal, template
-from tests.parts.values import AVSC, drawn, values
+from tests.parts.values import AVSC, TAXONOMY, drawn, values
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = values_schema.values_schema()
@@ -181,9 +181,6 @@ def kafka(**settings):
 
 
 OTHER = client()["clients"]["b"]
-TAXONOMY = (
-    "full_path,code,uniques,wholesale_cpm,retail_cpm,buyable\n|Acme,,,,,0\n|Acme|Cars,7,1000,0.50,1.00,1\n"
-)
 
 
 @pytest.mark.helm

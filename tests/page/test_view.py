@@ -7,12 +7,17 @@ import pytest
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.ingest.events import Reason
+from bridge.segments.seen import day_of
+from bridge.segments.stored import UnknownSegment
 from bridge.service.forecast import Hold, Slot
 from bridge.service.page.reasons import MEANINGS
 from bridge.service.page.records import Tone
 from bridge.service.page.rendering import rendered
 from bridge.service.page.view import MOST, NEWEST, view
+from bridge.service.segment_status import StreamSegments
 from tests.page.lively import FAILURE, NOW
+
+TODAY = day_of(NOW)
 
 
 @pytest.fixture(scope="module")
@@ -282,3 +287,55 @@ def test_a_file_of_long_ago_is_no_news(scene, seen):
     first, *others = old.status.files
     dated = replace(first, file=replace(first.file, uploaded_at=NOW - 2 * DAY))
     assert told(replace(old, status=replace(old.status, files=(dated, *others))), scene) == []
+
+
+def unknown_segments(stream, *segments):
+    """As the record of a stream has them: code, memberships, last day."""
+    return StreamSegments(
+        stream=stream,
+        taxonomy="acme.csv",
+        since=TODAY - 9,
+        until=TODAY,
+        unknown=tuple(
+            UnknownSegment(code=code, memberships=count, first_day=TODAY - 9, last_day=last)
+            for code, count, last in segments
+        ),
+    )
+
+
+def test_segments_that_nobody_can_buy_are_told_with_their_streams(seen, scene):
+    """The most frequent first, over all streams; without any the page says nothing of them."""
+    assert view(seen, scene.config, NOW).segments == ()
+    status = replace(
+        seen.status,
+        segments=(
+            unknown_segments("acme", ("9", 70, TODAY), ("<u>9", 2, TODAY - 5)),
+            unknown_segments("globex", ("7", 1_200, TODAY)),
+        ),
+    )
+    page = view(replace(seen, status=status), scene.config, NOW)
+    assert [(one.code, one.stream, one.memberships) for one in page.segments] == [
+        ("7", "globex", 1_200),
+        ("9", "acme", 70),
+        ("<u>9", "acme", 2),
+    ]
+    text = rendered(page)
+    assert b"Segments that nobody can buy" in text
+    assert b"<u>9" not in text
+    assert b"&lt;u&gt;9" in text
+
+
+def test_unknown_segments_of_today_are_remarked_and_old_ones_are_not(seen, scene):
+    """One sentence a stream, for two days after the last one came."""
+
+    def remarked(*streams):
+        status = replace(quiet(seen).status, segments=streams)
+        return [text for _, text in told(replace(quiet(seen), status=status), scene)]
+
+    old = unknown_segments("old", ("5", 5, TODAY - 2))
+    assert remarked(old) == []
+    many = unknown_segments("many", *[(str(one), 1, TODAY) for one in range(20)])
+    assert remarked(old, unknown_segments("one", ("9", 70, TODAY - 1), ("8", 1, TODAY - 2)), many) == [
+        "Stream one: nobody can buy segment 9: its taxonomy does not hold it.",
+        "Stream many: nobody can buy segment 0 and 19 or more others: its taxonomy does not hold them.",
+    ]

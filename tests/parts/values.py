@@ -18,6 +18,9 @@ AVSC = """{"type": "record", "name": "Event", "fields": [
     {"name": "segment_id", "type": "long"}, {"name": "timestamp", "type": "long"}]}}}]}"""
 
 
+TAXONOMY = "full_path,code,uniques,wholesale_cpm,retail_cpm,buyable\n|A,,,,,0\n|A|Cars,7,1000,0.50,1.00,1\n"
+
+
 def drawn(schema: Schema) -> st.SearchStrategy:
     """Any value that a schema takes, of those that helm/values_schema.py writes."""
     if "enum" in schema:
@@ -102,6 +105,7 @@ def values(draw: st.DrawFn, schema: Schema) -> dict:
     sections = schema["properties"]
     made = {name: draw(drawn(sections[name])) for name in ("clients", "streamDefaults", "accounts", "config")}
     made["schemas"] = {"event.avsc": AVSC}
+    made["taxonomies"] = {"acme.csv": TAXONOMY}
     made["persistence"] = {"size": draw(st.sampled_from(["30Gi", "999999Ti", "999999Ti"]))}
     for number, client in enumerate([made["streamDefaults"], *made["clients"].values()]):
         _fit(draw, client, number, sorted(made["accounts"]))
@@ -115,8 +119,7 @@ def _fit(draw: st.DrawFn, client: dict, number: int, accounts: list[str]) -> Non
     if draw(_mostly()):
         one = st.sampled_from(accounts)
         client["account"] = draw(one | st.fixed_dictionaries({"display": one, "mobile": one}))
-    if "schema" in client or client.get("format") in {"avro", "avro-single-object"}:
-        client["schema"] = "event.avsc"
+    _name_files(draw, client)
     if draw(_mostly()):
         for needed in ("user_id", "segments", "event_time"):
             client.get("fields", {}).pop(needed, None)
@@ -130,6 +133,14 @@ def _fit(draw: st.DrawFn, client: dict, number: int, accounts: list[str]) -> Non
             client.pop(setting, None)
         if draw(st.booleans()):
             client |= {"user_namespace": "partner", "user_table_id": "007", "user_namespaces": {"mm": None}}
+
+
+def _name_files(draw: st.DrawFn, client: dict) -> None:
+    """The files that there are, where the settings name one or need one."""
+    if "schema" in client or client.get("format") in {"avro", "avro-single-object"}:
+        client["schema"] = "event.avsc"
+    if client.keys() & {"taxonomy", "unknown_segments"} and draw(_mostly()):
+        client["taxonomy"] = "acme.csv"
 
 
 def _sound(topic: str, number: int) -> str:

@@ -135,15 +135,15 @@ def _segments(seen: Seen, now: int) -> Iterator[Remark]:
     for one in seen.status.segments:
         codes = [segment.code for segment in one.unknown if segment.last_day >= day_of(now) - 1]
         if codes:
-            text = f"Stream {one.stream}: nobody can buy {_listed(codes)}: its taxonomy does not hold them."
+            text = f"Stream {one.stream}: nobody can buy {_listed(codes)}."
             yield Remark(tone=Tone.LOOK, text=text, where="segments-unknown", link="See the segments")
 
 
 def _listed(codes: Sequence[str]) -> str:
-    first = f"segment {codes[0]}"
     if len(codes) == 1:
-        return first
-    return f"{first} and {len(codes) - 1}{' or more' * (len(codes) == TOP)} others"
+        return f"segment {codes[0]}: its taxonomy does not hold it"
+    others = f"{len(codes) - 1} or more others" if len(codes) == TOP else plural(len(codes) - 1, "other")
+    return f"segment {codes[0]} and {others}: its taxonomy does not hold them"
 
 
 def _spool(seen: Seen, limit: int) -> Iterator[Remark]:
