@@ -150,7 +150,7 @@ class Validator:
             self._judge_times(events["event_time"], now),
         ]
         verdict = _verdict(faults, len(events))
-        sighting = self._sight(elements.where((verdict == _ACCEPTED)[elements.owner]))
+        sighting = self._sight(elements, verdict)
         if sighting is not None and sighting.memberships and self._stream.unknown_segments == "refuse":
             faults.append(_judge_unknown(elements, sighting))
             verdict = _verdict(faults, len(events))
@@ -205,11 +205,12 @@ class Validator:
             reason=Reason.INVALID_EVENT_TIME, found=~_flags(times.is_between(1, latest)), detail=detail
         )
 
-    def _sight(self, elements: _Elements) -> Sighting | None:
-        """What these elements show of the stream's taxonomy."""
+    def _sight(self, elements: _Elements, verdict: NDArray[np.uint8]) -> Sighting | None:
+        """What the elements of accepted events show of the stream's taxonomy."""
         if self._watch is None or not len(codes := self._watch.codes()):
             return None
-        return codes.sight(elements.columns["segment"])
+        accepted = elements.where((verdict == _ACCEPTED)[elements.owner])
+        return codes.sight(accepted.columns["segment"])
 
     def _codes(self, mobile: _Flags, clients: _Codes, users: _Codes, segments: _Codes) -> pl.Expr | pl.Series:
         """One number of our own for each event's audience; `_audience` is the inverse."""

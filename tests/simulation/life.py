@@ -71,6 +71,7 @@ class Life(SilentIngest):
             held,
             self._outside(),
             observer=self,
+            watches={},
             full_streams=self._housekeeping.pressed,
             stop=self.stop,
             until_end=False,
