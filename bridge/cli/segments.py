@@ -111,14 +111,13 @@ def _taxonomy_page(use: TaxonomyUse) -> Iterator[RenderableType]:
     yield Text(
         f"watched since {date(known.since)}, up to {date(known.until)}: {plural(known.watched, 'day')}{less}"
     )
-    which = "which" if len(known.codes) == 1 else "of which each"
     if not known.codes:
-        yield Text(f"all {known.segments:,} were used within {plural(known.days, 'day')}")
+        days = plural(known.days, "day")
+        yield Text(f"every segment that is watched for {days} was in an event within {days}")
         return
-    yield Text(
-        f"{plural(len(known.codes), 'segment')} of {known.segments:,}, {which} no event used for "
-        f"{plural(known.days, 'day')}"
-    )
+    were = "was" if len(known.codes) == 1 else "were"
+    segments = f"{plural(len(known.codes), 'segment')} of {known.segments:,}"
+    yield Text(f"{segments} {were} in no event for {plural(known.days, 'day')}")
     yield _unused_table(use)
 
 
