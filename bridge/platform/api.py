@@ -6,6 +6,7 @@ other failure the caller looks before it says it again.
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from bridge.backoff import growing
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.name_service import NameService, NoAnswer
+from bridge.name_service import NotWanted as NameNotWanted
+from bridge.platform.call import NotWanted, TooLong, waited_for
 
 Json: TypeAlias = dict[str, object]
 """The body of an answer: an object."""
@@ -92,7 +95,7 @@ class Limits:
     silence: int = 20 * SECOND
     """Of each wait for a part of the answer, ms."""
     whole: int = 2 * MINUTE
-    """Of an answer, however steadily it drips, ms."""
+    """From connecting to the answer's last byte, however steadily it drips, ms."""
     patience: int = MINUTE
     """A longer Retry-After is not waited for: the call fails, and tells of it; ms."""
     bytes: int = 64_000_000
@@ -133,7 +136,7 @@ class Api:
             clock: Whose time is waited.
             auth: How calls are authenticated; a secret is read from its file at each.
             limits: What a call may take.
-            stop: Once it is set no pause is waited out: the call fails as not done.
+            stop: Once it is set nothing is waited out, no answer and no pause: the call fails.
             names: None: the system's.
         """
         self.site = site
@@ -142,15 +145,21 @@ class Api:
         self._stop = stop or threading.Event()
         self._names = names or NameService()
         self._next_at = 0
-        self._client = httpx2.Client(
-            auth=auth,
-            headers={"Accept": "application/json", "User-Agent": "s2s-bridge"},
-            timeout=httpx2.Timeout(self._limits.silence / SECOND, connect=self._limits.connect / SECOND),
-        )
+        self._auth = auth
+        self._client = self._connected()
 
     def close(self) -> None:
         """Give the connection back."""
         self._client.close()
+
+    def _connected(self) -> httpx2.Client:
+        """No redirect is followed: the credentials would go along."""
+        return httpx2.Client(
+            auth=self._auth,
+            headers={"Accept": "application/json", "User-Agent": "s2s-bridge"},
+            timeout=httpx2.Timeout(self._limits.silence / SECOND, connect=self._limits.connect / SECOND),
+            follow_redirects=False,
+        )
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """Ask; where the failure may pass, again.
@@ -196,7 +205,7 @@ class Api:
 
     def _wait(self, duration: int) -> None:
         if duration > 0 and self._clock.wait(self._stop, duration):
-            raise self._failed("was not asked: the process stops", outcome=Outcome.NOT_DONE)
+            raise self._stopped()
 
     def _call(
         self, method: str, path: str, *, params: Mapping[str, str | int] | None = None, body: object = None
@@ -206,26 +215,39 @@ class Api:
         self._see_name_service()
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = None if body is None else {"Content-Type": "application/json"}
-        with (
-            self._failing(method),
-            self._client.stream(
+        with self._failing(method):
+            request = self._client.build_request(
                 method, self.site.url + path, params=params, content=content, headers=headers
-            ) as answer,
-        ):
-            return self._read(answer, self._content(answer), method)
+            )
+            answer, said = self._waited_for(request)
+        return self._read(answer, said, method)
+
+    def _waited_for(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes]:
+        client = self._client
+
+        def ask() -> tuple[httpx2.Response, bytes]:
+            answer = client.send(request, stream=True)
+            try:
+                return answer, self._content(answer)
+            finally:
+                answer.close()
+
+        try:
+            return waited_for(ask, self._limits.whole / SECOND, self._stop)
+        except (TooLong, NotWanted):
+            self._client = self._connected()
+            client.close()  # its thread ends at the next piece, or when there is none for `silence`
+            raise
 
     def _content(self, answer: httpx2.Response) -> bytes:
-        until = self._clock.elapsed() + self._limits.whole
         content = bytearray()
         for piece in answer.iter_bytes():
             content += piece
             if len(content) > self._limits.bytes:
                 raise self._failed(
                     f"answers with more than {self._limits.bytes:,} bytes; see {self.site.setting}",
-                    outcome=Outcome.UNKNOWN,
+                    outcome=_heard(answer.request.method),
                 )
-            if self._clock.elapsed() > until:
-                raise httpx2.ReadTimeout("it drips")
         return bytes(content)
 
     def _read(self, answer: httpx2.Response, content: bytes, method: str) -> Json:
@@ -239,7 +261,7 @@ class Api:
             raise self._failed(
                 f"answers with no JSON object (HTTP {answer.status_code}); see that "
                 f"{self.site.setting} is right",
-                outcome=Outcome.UNKNOWN,
+                outcome=_heard(method),
                 status=answer.status_code,
             )
         return said
@@ -249,6 +271,11 @@ class Api:
         code, message = _fault(content)
         if status == HTTPStatus.UNAUTHORIZED:
             what = f"refuses the log-in (HTTP {status}); see the credentials of {self.site.setting}"
+        elif answer.has_redirect_location:
+            what = (
+                f"sends to another address (HTTP {status}), where credentials do not go by themselves; "
+                f"see {self.site.setting}.url"
+            )
         elif status in _PASSING:
             what = f"is busy or ill (HTTP {status}{_quoted(code, message)}); it is asked again later"
         else:
@@ -269,31 +296,55 @@ class Api:
         """Messages quote no error of the client's: it may hold what was sent."""
         try:
             yield
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
-            raise self._failed(
-                f"is not reachable; see that it runs, and {self.site.setting}.url",
-                outcome=Outcome.NOT_DONE,
-                passing=True,
-            ) from None
-        except httpx2.TimeoutException:
-            raise self._failed(
-                "gives no whole answer in time", outcome=_heard(method), passing=True
-            ) from None
+        except CallFailed:
+            raise
+        except BridgeError as error:  # a secret's file
+            raise self._failed(f"cannot be asked: {error}", outcome=Outcome.NOT_DONE) from None
+        except NotWanted:
+            raise self._failed("was not waited for: the process stops", outcome=_heard(method)) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+            raise self._unconnected(error) from None
+        except (httpx2.TimeoutException, TooLong):
+            what = (
+                f"gives no whole answer in time; see that it is well, and the line to {self.site.setting}.url"
+            )
+            raise self._failed(what, outcome=_heard(method), passing=True) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise self._failed(
-                f"breaks the connection off ({type(error).__name__})", outcome=_heard(method), passing=True
-            ) from None
+            kind = type(error).__name__
+            what = f"breaks the connection off ({kind}); see that {self.site.setting}.url is right"
+            raise self._failed(what, outcome=_heard(method), passing=True) from None
+
+    def _unconnected(self, error: httpx2.TransportError) -> CallFailed:
+        """Nothing was heard. What is wrong with a certificate does not pass by itself."""
+        of_tls = _of_tls(error)
+        if isinstance(of_tls, ssl.SSLCertVerificationError):
+            what = (
+                f"shows a certificate that is not accepted; see that {self.site.setting}.url is right, and "
+                f"that this machine trusts who issued it"
+            )
+        elif of_tls is not None:
+            what = f"does not speak TLS as it should; see scheme and port of {self.site.setting}.url"
+        else:
+            what = f"is not reachable; see that it runs, and {self.site.setting}.url"
+        return self._failed(what, outcome=Outcome.NOT_DONE, passing=of_tls is None)
 
     def _see_name_service(self) -> None:
         """The client's time limits begin behind it; what it answers, the client asks again and tells."""
         address = urlsplit(self.site.url)
         try:
             port = address.port or (443 if address.scheme == "https" else 80)
-            self._names.addresses(address.hostname or "", port, self._limits.connect / SECOND)
+            self._names.addresses(
+                address.hostname or "", port, self._limits.connect / SECOND, lambda: not self._stop.is_set()
+            )
         except NoAnswer as error:
             raise self._failed(f"cannot be asked: {error}", outcome=Outcome.NOT_DONE, passing=True) from None
+        except NameNotWanted:
+            raise self._stopped() from None
         except (OSError, ValueError):
             return
+
+    def _stopped(self) -> CallFailed:
+        return self._failed("was not asked: the process stops", outcome=Outcome.NOT_DONE)
 
     def _failed(
         self,
@@ -318,6 +369,14 @@ class Api:
 def _heard(method: str) -> Outcome:
     """What a lost answer means: a question that was heard has changed nothing."""
     return Outcome.NOT_DONE if method == "GET" else Outcome.UNKNOWN
+
+
+def _of_tls(error: BaseException) -> ssl.SSLError | None:
+    """What the client's error came of, if that was TLS."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _retry_after(text: str, now: int) -> int:
