@@ -12,7 +12,7 @@ LOG_URL = "https://s2s-api.datasvc.mediamath.com"
 
 
 class LogFields(Section):
-    """Where an entry of the processing log says what."""
+    """Where an entry of the processing log says what; a dot leads into an object: `result.status`."""
 
     file: Text = "file"
     """Name of the audience file."""
@@ -32,14 +32,18 @@ class ProcessingLogSettings(Section):
     """None: as for SFTP."""
     password_file: LocalPath | None = None
     """None: as for SFTP."""
+    allow_plain_http: bool = False
+    """The password may go over http:// to another machine (docs/decisions/0040)."""
     offset_parameter: Text = "offset"
     records: Text = "data"
-    """Key of the list of entries in an answer."""
+    """Key of the list of entries in an answer; dots as in `fields`."""
     fields: LogFields = LogFields()
     confirmed: tuple[Text, ...] = ("loaded",)
     """Statuses of a file that was processed."""
     rejected: tuple[Text, ...] = ("rejected",)
-    """Statuses of a file that was refused; any other is pending."""
+    """Statuses of a file that was refused."""
+    pending: tuple[Text, ...] = ("received",)
+    """Statuses of a file that waits; one that nobody knows is taken for such, and told."""
     poll: Wait = 5 * MINUTE
     """Between two looks, while a file is neither confirmed nor rejected."""
     overdue_after: Wait = 6 * HOUR

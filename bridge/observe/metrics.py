@@ -8,6 +8,7 @@ from bridge.observe.deliver_metrics import DeliverMetrics
 from bridge.observe.health import Health
 from bridge.observe.ingest_metrics import IngestMetrics
 from bridge.observe.process_metrics import tell_of_process
+from bridge.observe.reconcile_metrics import ReconcileMetrics
 from bridge.observe.settings_metrics import SettingsMetrics
 from bridge.observe.spool_metrics import SpoolMetrics
 
@@ -31,6 +32,7 @@ class Metrics:
         self._registry = Registry()
         self.ingest = IngestMetrics(self._registry, health)
         self.deliver = DeliverMetrics(self._registry, health)
+        self.reconcile = ReconcileMetrics(self._registry, health)
         self.spool = SpoolMetrics(self._registry)
         self.settings = SettingsMetrics(self._registry)
         tell_of_process(self._registry, health)

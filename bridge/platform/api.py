@@ -26,12 +26,10 @@ from bridge.errors import BridgeError
 from bridge.name_service import NameService, NoAnswer
 from bridge.name_service import NotWanted as NameNotWanted
 from bridge.platform.call import NotWanted, TooLong, waited_for
+from bridge.platform.quoting import printable
 
 Json: TypeAlias = dict[str, object]
 """The body of an answer: an object."""
-
-LONGEST_QUOTE = 200
-"""Characters of what the platform says of a fault that a message repeats."""
 
 _LONGEST_SECONDS = 9
 """Digits; a longer wait is none."""
@@ -393,14 +391,9 @@ def _fault(content: bytes) -> tuple[str, str]:
     """Code and message of the first error in an answer, printable and short; empty: there is none."""
     try:
         errors = json.loads(content)["errors"]
-        return _printable(errors[0].get("code")), _printable(errors[0].get("message"))
+        return printable(errors[0].get("code")), printable(errors[0].get("message"))
     except (ValueError, RecursionError, TypeError, AttributeError, LookupError):
         return "", ""
-
-
-def _printable(said: object) -> str:
-    text = said if isinstance(said, str) else ""
-    return "".join(character if character.isprintable() else " " for character in text[:LONGEST_QUOTE])
 
 
 def _quoted(code: str, message: str) -> str:

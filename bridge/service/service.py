@@ -1,7 +1,8 @@
 """The running bridge: its threads, and the order in which they stop.
 
-1. Ingest seals its window and commits; meanwhile a file that is being built is left, and an upload gets
-   `deliveries.FINISHING` before its connection is cut. Neither waits for the other.
+1. Nobody asks the processing logs any more. Ingest seals its window and commits; meanwhile a file that is
+   being built is left, and an upload gets `deliveries.FINISHING` before its connection is cut. Neither waits
+   for the other.
 2. Housekeeping ends, and what was seen of segments is written; the pages go; the ledger is closed and the
    locks are given back.
 All of that takes at most 25 s, as the contract asks (Commands). Where a thread does not end in time, or is
@@ -29,6 +30,7 @@ from bridge.service.housekeeping import Housekeeping
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
 from bridge.service.page.front import FrontPage
+from bridge.service.reconciling import Reconciliations
 from bridge.service.segment_keeper import SegmentKeeper
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
@@ -111,7 +113,11 @@ class Service:
         deliveries = Deliveries(
             self._config, held, self._outside, self.metrics.deliver, drain=ingest.finished.is_set
         )
+        reconciliations = Reconciliations(
+            self._config, held.ledger, self._outside.clock, self.metrics.reconcile
+        )
         deliveries.start(self._threads)
+        reconciliations.start(self._threads)
         collecting = self._threads.start("ingest", lambda: self._collect(ingest, deliveries))
         keeping = [self._threads.start("housekeeping", lambda: housekeeping.run(self._stop_housekeeping))]
         if keeper.watches:
@@ -120,7 +126,7 @@ class Service:
         while not stop.is_set() and not self._threads.failures and deliveries.working:
             self._threads.wait(0.2)
             self._watchdog.look()
-        self._shut_down(collecting, deliveries, keeping)
+        self._shut_down(collecting, deliveries, reconciliations, keeping)
 
     def _collect(self, ingest: Collector, deliveries: Deliveries) -> None:
         ingest.run(self._stop_ingest)
@@ -137,15 +143,20 @@ class Service:
         )
 
     def _shut_down(
-        self, collecting: threading.Thread, deliveries: Deliveries, keeping: Sequence[threading.Thread]
+        self,
+        collecting: threading.Thread,
+        deliveries: Deliveries,
+        reconciliations: Reconciliations,
+        keeping: Sequence[threading.Thread],
     ) -> None:
         self._stop_ingest.set()
+        reconciliations.stop()
         deliveries.stop()
         collecting.join(SEALING)
         self._stop_housekeeping.set()
         for thread in keeping:
             thread.join(LEAVING / len(keeping))
-        ended = (collecting, *deliveries.threads, *keeping)
+        ended = (collecting, *deliveries.threads, *reconciliations.threads, *keeping)
         still = [thread.name for thread in ended if thread.is_alive()]
         if still:
             self._end(unstopped(still))

@@ -1,0 +1,164 @@
+"""Asks one account's processing log, and writes down what it says of each file (docs/processing-log.md)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bridge.clock import Clock
+from bridge.config import ProcessingLogSettings
+from bridge.deliver import reconcile_log
+from bridge.deliver.confirming import (
+    Confirm,
+    Decision,
+    Looks,
+    Overdue,
+    Reject,
+    after,
+    decide,
+    due_at,
+    is_overdue,
+    start,
+)
+from bridge.deliver.file_state import FileState
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.reconcile_observer import ReconcileObserver
+from bridge.deliver.records import FileRecord
+from bridge.platform.api import CallFailed, Json
+from bridge.platform.processing_log import Entry, NoPage, Reading, newest, read
+
+REJECTED = 100
+"""Of an account's newest files so many may be found processed after all, though they were rejected."""
+
+NO_REASON = "the processing log gives no reason"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What came of one look."""
+
+    decisions: tuple[Decision, ...]
+    """What it means for files; they are carried out."""
+    failure: str
+    """Why the log was not read to its end, one line; empty: it was."""
+
+
+class Reconciler:
+    """One account's, for one thread."""
+
+    def __init__(
+        self,
+        account: str,
+        settings: ProcessingLogSettings,
+        ask: Callable[[int], Json],
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        observer: ReconcileObserver,
+    ) -> None:
+        """`ask` gives the log's page at an offset, or raises CallFailed."""
+        self._account = account
+        self._settings = settings
+        self._ask = ask
+        self._ledger = ledger
+        self._clock = clock
+        self._observer = observer
+        self._looks = Looks()
+        self._said = reconcile_log.Said(account)
+
+    def step(self) -> None:
+        """Look, if it is time to.
+
+        Raises:
+            LedgerFailed: It cannot be read or written.
+        """
+        now = self._clock.now()
+        self._observer.looking(self._account, now)
+        due = due_at(self._looks, self._ledger.unconfirmed(self._account), self._settings.poll, now)
+        if due is None:
+            self._observer.looked(self._account, now)
+        elif due <= now:
+            self.look()
+        self._tell_open()
+
+    def look(self) -> Found:
+        """Ask now, and write down what is said, file by file.
+
+        Raises:
+            LedgerFailed: It cannot be read or written.
+        """
+        now, files = self._clock.now(), self._files()
+        begun = start(self._looks, now)
+        reading = Reading(names={file.name for file in files}, end=begun)
+        failure = self._read(reading)
+        if failure is None:
+            self._looks = after(self._looks, reading, files, begun, now)
+            self._observer.looked(self._account, now)
+        else:
+            wait = failure.after if isinstance(failure, CallFailed) else 0
+            self._looks = replace(self._looks, last_at=now, failed=True, not_before=now + wait)
+        self._tell(reading, str(failure or ""))
+        known = newest(entry for _, entry in reading.entries)
+        decisions = tuple(decide(files, known, self._settings.overdue_after, now))
+        for decision in decisions:
+            self._carry_out(decision)
+        return Found(decisions=decisions, failure=str(failure or ""))
+
+    def _files(self) -> tuple[FileRecord, ...]:
+        newest_files = self._ledger.files(self._account, REJECTED)
+        rejected = [file for file in newest_files if file.state is FileState.REJECTED]
+        return (*self._ledger.unconfirmed(self._account), *rejected)
+
+    def _read(self, reading: Reading) -> CallFailed | NoPage | None:
+        """Why not all could be read; None: all was."""
+        try:
+            read(self._page, self._settings, reading)
+        except (CallFailed, NoPage) as failure:
+            return failure
+        return None
+
+    def _page(self, offset: int) -> Json:
+        self._observer.looking(self._account, self._clock.now())
+        return self._ask(offset)
+
+    def _carry_out(self, decision: Decision) -> None:
+        match decision:
+            case Confirm(file=file, entry=entry):
+                self._confirm(file, entry)
+            case Reject(file=file, entry=entry):
+                self._reject(file, entry)
+            case Overdue():
+                self._said.overdue(decision, self._settings.overdue_after)
+
+    def _confirm(self, file: FileRecord, entry: Entry) -> None:
+        self._ledger.confirm(
+            file.name,
+            processed_at=entry.processed_at,
+            lines_accepted=entry.lines_accepted,
+            lines_refused=entry.lines_refused,
+        )
+        self._observer.confirmed(self._account, entry.lines_accepted or 0, entry.lines_refused or 0)
+        reconcile_log.confirmed(file, entry)
+
+    def _reject(self, file: FileRecord, entry: Entry) -> None:
+        reason = entry.reason or NO_REASON
+        self._ledger.reject(
+            file.name,
+            processed_at=entry.processed_at,
+            lines_accepted=entry.lines_accepted,
+            lines_refused=entry.lines_refused,
+            detail=reason,
+        )
+        self._observer.rejected(self._account, entry.lines_accepted or 0, entry.lines_refused or 0)
+        reconcile_log.rejected(file, entry, reason)
+
+    def _tell(self, reading: Reading, failure: str) -> None:
+        self._observer.reachable(self._account, value=not failure)
+        self._observer.skipped(self._account, reading.skipped)
+        self._said.reached(failure)
+        self._said.unknown(reading.unknown)
+        self._said.skipped(reading.skipped)
+
+    def _tell_open(self) -> None:
+        now, files = self._clock.now(), self._ledger.unconfirmed(self._account)
+        overdue = sum(is_overdue(file, self._settings.overdue_after, now) for file in files)
+        self._said.still_open(files)
+        self._observer.unconfirmed(self._account, len(files), overdue)
