@@ -198,6 +198,8 @@ TOPIC = "is no topic's name; write letters, digits, dots, hyphens, underscores, 
 SUFFIX = "may hold letters, digits, dots, hyphens and underscores; or null for none"
 PARTNER = [("streams/0/user_namespace", "partner"), ("streams/0/user_table_id", "7")]
 
+LOG = "accounts[0].platform.processing_log"
+PLAIN = "sends the password over http:// to another machine; write https://, or set allow_plain_http"
 FAULTY = [
     # required
     ([("kafka", REMOVED)], f"kafka.bootstrap_servers: {MISSING}"),
@@ -423,6 +425,31 @@ FAULTY = [
         [("schema_registry", {"url": "http://r", "password_file": "p"})],
         "schema_registry.username: missing; password_file needs it",
     ),
+    # processing logs
+    (
+        [("accounts/0/platform/processing_log/url", "http://log.example.com:8080/x")],
+        f"{LOG}.url: {PLAIN}",
+    ),
+    (
+        [("accounts/0/platform/processing_log/url", "http://10.0.0.1")],
+        f"{LOG}.url: {PLAIN}",
+    ),
+    (
+        [
+            ("accounts/0/platform/processing_log", {}),
+            ("accounts/0/sftp/password_file", REMOVED),
+            ("accounts/0/sftp/private_key_file", "key"),
+        ],
+        f"{LOG}.password_file: missing; the log has no log-in by key, and needs a password",
+    ),
+    (
+        [("accounts/0/platform/processing_log/confirmed", ["done", "received"])],
+        f"{LOG}.pending: has a status of {LOG}.confirmed too; a status means one thing",
+    ),
+    (
+        [("accounts/0/platform/processing_log/path", "log")],
+        f"{LOG}.path: is no path of an address; write one that begins with a slash",
+    ),
     # quotas
     (
         [("accounts/0/quota/files_per_hour", 0)],
@@ -615,6 +642,18 @@ def test_each_rule_has_its_line(tmp_path, changes, fault):
 
 
 SOUND = [
+    [("accounts/0/platform/processing_log", {})],
+    *(
+        [("accounts/0/platform/processing_log/url", f"http://{host}:8081")]
+        for host in ("127.0.0.1", "127.9.9.9", "localhost", "[::1]")
+    ),
+    [("accounts/0/platform/processing_log", {"url": "http://log:80", "allow_plain_http": True})],
+    [("accounts/0/platform/processing_log", {"confirmed": ["received"], "pending": []})],
+    [
+        ("accounts/0/platform/processing_log", {"username": "u", "password_file": "p"}),
+        ("accounts/0/sftp/private_key_file", "key"),
+        ("accounts/0/sftp/password_file", REMOVED),
+    ],
     [("accounts/1", second("accounts", name="b", **{"sftp/username": "other"}))],
     [("accounts/1", second("accounts", name="b", **{"sftp/port": 22}))],
     [("accounts/0/sftp/known_hosts_file", "known_hosts"), ("accounts/0/sftp/host_key", REMOVED)],

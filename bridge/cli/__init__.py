@@ -28,6 +28,7 @@ from bridge.cli import (
     files,
     pixel_mapping,
     plan,
+    reconcile,
     replay,
     run,
     sandbox,
@@ -48,6 +49,7 @@ app = typer.Typer(name=NAME, add_completion=False, rich_markup_mode=None, pretty
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("reconcile")(reconcile.reconcile)
 app.command("plan")(plan.plan)
 app.add_typer(file.app, name="file")
 app.add_typer(files.app, name="files")

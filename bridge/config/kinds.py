@@ -292,5 +292,11 @@ Listen = Annotated[str, AfterValidator(_listen), as_text(r"\S+:[0-9]{1,4}")]
 """host:port."""
 Url = Annotated[str, AfterValidator(_url), as_text(r"https?://[A-Za-z0-9.:\[\]_-]+(/[\x21-\x7e]*)?")]
 """An HTTP address without credentials."""
+UrlPath = Annotated[
+    str,
+    matching(r"/[^\s?#]*", "is no path of an address; write one that begins with a slash"),
+    as_text(r"/[A-Za-z0-9/._~%-]*"),
+]
+"""What follows an address, before parameters."""
 LocalPath = Annotated[Path, BeforeValidator(_local_path), as_text(rf"[{PRINTABLE}]+")]
 """A path of this machine; absolute once loaded."""

@@ -5,7 +5,7 @@ a setting, whose default is what the sandbox answers.
 """
 
 from bridge.clock import HOUR, MINUTE
-from bridge.config.kinds import LocalPath, Text, Url, Wait, Word
+from bridge.config.kinds import LocalPath, Text, Url, UrlPath, Wait, Word
 from bridge.config.section import Section
 
 LOG_URL = "https://s2s-api.datasvc.mediamath.com"
@@ -27,7 +27,7 @@ class ProcessingLogSettings(Section):
     """The processing log: what became of each file that was uploaded."""
 
     url: Url = LOG_URL
-    path: Text = "/processing_log"
+    path: UrlPath = "/processing_log"
     username: Word | None = None
     """None: as for SFTP."""
     password_file: LocalPath | None = None

@@ -3,10 +3,12 @@
 The rules read the document, not the model: so a fault of one key hides no fault of another.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.audience.audience import Audience
 from bridge.config.document import Place
@@ -14,6 +16,7 @@ from bridge.config.fault import Fault, unknown_key, written
 from bridge.config.kinds import SINGLE_REGEX
 from bridge.config.model import MM, SftpSettings, Stream
 from bridge.config.pinned import schema_faults
+from bridge.config.platform import ProcessingLogSettings
 
 EVENT_FIELDS = (
     "user_id",
@@ -56,6 +59,9 @@ _KEYS_OF_PROPERTIES = {
     "group.id": "kafka.group_id",
 }
 _DEFAULT_ACCOUNT = str(Stream.model_fields["account"].default)
+_TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
+"""What the model takes for true, in lower case."""
+
 _DEFAULT_PORT = str(SftpSettings.model_fields["port"].default)
 
 
@@ -112,6 +118,48 @@ def _credentials(root: Place) -> Iterator[Fault]:
             yield password.fault("missing; write it, or private_key_file")
         if not sftp["host_key"].given and not sftp["known_hosts_file"].given:
             yield sftp["host_key"].fault("missing; write it, or known_hosts_file")
+
+
+def _processing_logs(root: Place) -> Iterator[Fault]:
+    for account in root["accounts"]:
+        log, waits = account["platform"]["processing_log"], account["wait_for_confirmation"]
+        if not log.given:
+            if waits.text.lower() in _TRUE:
+                yield waits.fault(
+                    "needs platform.processing_log, which confirms files; name it, or remove this"
+                )
+            continue
+        if not log["password_file"].given and account["sftp"]["private_key_file"].given:
+            yield log["password_file"].fault("missing; the log has no log-in by key, and needs a password")
+        if _goes_plain(log["url"].text) and log["allow_plain_http"].text.lower() not in _TRUE:
+            yield log["url"].fault(
+                "sends the password over http:// to another machine; write https://, or set allow_plain_http"
+            )
+        yield from _statuses(log)
+
+
+def _goes_plain(url: str) -> bool:
+    """Whether what is sent there may be read on its way: by http, and not within this machine."""
+    try:
+        address = urlsplit(url)
+        host = address.hostname or ""
+        return address.scheme == "http" and not (
+            host == "localhost" or ipaddress.ip_address(host).is_loopback
+        )
+    except ValueError:  # a name; or no address at all, which is a fault of its own
+        return url.startswith("http://")
+
+
+def _statuses(log: Place) -> Iterator[Fault]:
+    """A status means one thing, written or by default."""
+    first: dict[str, Place] = {}
+    for key in ("confirmed", "rejected", "pending"):
+        default = list(ProcessingLogSettings.model_fields[key].default)
+        place = log[key] if log[key].given else Place(default, log[key].path)
+        for status in place:
+            earlier = first.setdefault(status.text, place)
+            if earlier is not place:
+                yield place.fault(f"has a status of {written(earlier.path)} too; a status means one thing")
 
 
 def _one_quota(root: Place) -> Iterator[Fault]:
@@ -205,6 +253,7 @@ _WHOLE: tuple[Callable[[Place], Iterator[Fault]], ...] = (
     _registry,
     _names,
     _credentials,
+    _processing_logs,
     _one_quota,
     _accounts_exist,
     _topics,

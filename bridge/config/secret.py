@@ -174,3 +174,6 @@ def _files(config: Config) -> Iterator[tuple[Location, Path]]:
             file = getattr(account.sftp, key)
             if file is not None:
                 yield ("accounts", at, "sftp", key), file
+        log = account.platform.processing_log
+        if log is not None and log.password_file is not None:
+            yield ("accounts", at, "platform", "processing_log", "password_file"), log.password_file

@@ -313,7 +313,12 @@ class Ledger:
     def unconfirmed(self, account: str) -> tuple[FileRecord, ...]:
         """The files of an account that are uploaded, and neither confirmed nor rejected; the oldest first."""
         with self._database.reading() as connection:
-            return statements.unconfirmed_files(connection, account)
+            return statements.arrived_files(connection, account, FileState.UPLOADED)
+
+    def rejected(self, account: str) -> tuple[FileRecord, ...]:
+        """The files of an account that the platform's log has last said to be refused; as `unconfirmed`."""
+        with self._database.reading() as connection:
+            return statements.arrived_files(connection, account, FileState.REJECTED)
 
     def awaited(self, account: str) -> frozenset[Audience]:
         """The audiences of an account of which a file is `unconfirmed`, and not asked to be sent again."""

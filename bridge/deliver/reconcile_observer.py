@@ -18,6 +18,10 @@ class ReconcileObserver(Protocol):
         """So many files are neither confirmed nor rejected, so many of them for too long."""
         ...
 
+    def not_resent(self, account: str, files: int) -> None:
+        """So many files were refused, and nobody has asked to send their memberships again."""
+        ...
+
     def looked(self, account: str, now: int) -> None:
         """The log has answered, at `now` (epoch ms), or there was nothing to ask."""
         ...
@@ -45,6 +49,9 @@ class Unobserved:
         """Nothing happens."""
 
     def unconfirmed(self, account: str, files: int, overdue: int) -> None:
+        """Nothing happens."""
+
+    def not_resent(self, account: str, files: int) -> None:
         """Nothing happens."""
 
     def looked(self, account: str, now: int) -> None:

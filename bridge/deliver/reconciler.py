@@ -18,15 +18,11 @@ from bridge.deliver.confirming import (
     is_overdue,
     start,
 )
-from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.reconcile_observer import ReconcileObserver
 from bridge.deliver.records import FileRecord
 from bridge.platform.api import CallFailed, Json
 from bridge.platform.processing_log import Entry, NoPage, Reading, newest, read
-
-REJECTED = 100
-"""Of an account's newest files so many may be found processed after all, though they were rejected."""
 
 NO_REASON = "the processing log gives no reason"
 
@@ -79,6 +75,11 @@ class Reconciler:
             self.look()
         self._tell_open()
 
+    @property
+    def idle(self) -> bool:
+        """There is nothing to ask about, as no file was uploaded whose end could change."""
+        return not self._files()
+
     def look(self) -> Found:
         """Ask now, and write down what is said, file by file.
 
@@ -103,9 +104,8 @@ class Reconciler:
         return Found(decisions=decisions, failure=str(failure or ""))
 
     def _files(self) -> tuple[FileRecord, ...]:
-        newest_files = self._ledger.files(self._account, REJECTED)
-        rejected = [file for file in newest_files if file.state is FileState.REJECTED]
-        return (*self._ledger.unconfirmed(self._account), *rejected)
+        """What was rejected may be processed after all."""
+        return (*self._ledger.unconfirmed(self._account), *self._ledger.rejected(self._account))
 
     def _read(self, reading: Reading) -> CallFailed | NoPage | None:
         """Why not all could be read; None: all was."""
@@ -162,3 +162,5 @@ class Reconciler:
         overdue = sum(is_overdue(file, self._settings.overdue_after, now) for file in files)
         self._said.still_open(files)
         self._observer.unconfirmed(self._account, len(files), overdue)
+        rejected = self._ledger.rejected(self._account)
+        self._observer.not_resent(self._account, sum(file.resend_asked_at is None for file in rejected))

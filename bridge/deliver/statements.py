@@ -273,12 +273,12 @@ def write_processed(
     )
 
 
-def unconfirmed_files(connection: sqlite3.Connection, account: str) -> tuple[FileRecord, ...]:
-    """Files of an account that are uploaded, and neither confirmed nor rejected; the oldest first."""
+def arrived_files(connection: sqlite3.Connection, account: str, state: FileState) -> tuple[FileRecord, ...]:
+    """Files of an account that are in a state of files with their final names, the oldest upload first."""
     rows = connection.execute(
         """SELECT files.*, audiences.fields FROM files JOIN audiences USING (audience)
         WHERE files.account = ? AND state = ? ORDER BY uploaded_at, file""",
-        (account, FileState.UPLOADED),
+        (account, state),
     )
     return tuple(ledger_rows.file_record(row) for row in rows)
 

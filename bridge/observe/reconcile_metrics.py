@@ -30,6 +30,9 @@ class ReconcileMetrics:
         self._overdue = registry.gauge(
             "files_overdue", "Those of them that should have been processed by now", "account"
         )
+        self._not_resent = registry.gauge(
+            "files_not_resent", "Files refused by the platform that nobody has asked to send again", "account"
+        )
         self._looked = registry.gauge(
             "processing_log_last_look_timestamp_seconds",
             "When the processing log last answered, or there was nothing to ask it",
@@ -62,6 +65,10 @@ class ReconcileMetrics:
         """Of so many files the end is not known."""
         self._unconfirmed.labels(account).set(files)
         self._overdue.labels(account).set(overdue)
+
+    def not_resent(self, account: str, files: int) -> None:
+        """So many refused files wait for somebody."""
+        self._not_resent.labels(account).set(files)
 
     def looked(self, account: str, now: int) -> None:
         """The log has answered, or there was nothing to ask."""

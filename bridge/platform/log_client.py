@@ -38,7 +38,7 @@ class LogClient:
             raise BridgeError(f"{written(path)}.password_file: missing; name the file of the log's password")
         self._settings = settings
         self._api = Api(
-            Site(name="the processing log", url=settings.url, setting=written(path)),
+            Site(name="the processing log", url=settings.url.rstrip("/"), setting=written(path)),
             clock=clock,
             auth=BasicAuth(settings.username or account.sftp.username, password_file),
             limits=LIMITS,

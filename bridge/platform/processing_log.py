@@ -95,16 +95,18 @@ class Reading:
         self.end += 1
 
 
-def read(ask: Callable[[int], Json], settings: ProcessingLogSettings, reading: Reading) -> None:
+def read(
+    ask: Callable[[int], Json], settings: ProcessingLogSettings, reading: Reading, pages: int = MOST_PAGES
+) -> None:
     """Read on from `reading.end`; `ask` gives the page at an offset.
 
-    It ends at an empty page, at one that says what the one before it said, or behind `MOST_PAGES`.
+    It ends at an empty page, at one that says what the one before it said, or behind so many `pages`.
 
     Raises:
         NoPage: An answer is none; what came before it is in `reading`.
     """
     before = list[object]()
-    for _ in range(MOST_PAGES):
+    for _ in range(pages):
         records = _records(ask(reading.end), settings)
         entries = [_entry(record, settings) for record in records]
         pairs = zip(entries, records, strict=True)

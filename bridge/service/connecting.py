@@ -1,4 +1,4 @@
-"""What `check --connect` asks outside: Kafka and its topics, the registry, each account's SFTP server.
+"""What `check --connect` asks outside: Kafka and its topics, the registry, SFTP servers, processing logs.
 
 Everything is tried, whatever fails before. Nothing is consumed, joined or uploaded. An answer that says no
 is a fault, as only a person can remove it; no answer at all may be one of the moment.
@@ -6,6 +6,7 @@ is a fault, as only a person can remove it; no answer at all may be one of the m
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 
@@ -23,7 +24,10 @@ from bridge.ingest.client_settings import client_settings
 from bridge.ingest.cluster import TIMEOUT
 from bridge.ingest.faults import error_of
 from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
+from bridge.platform.api import CallFailed
+from bridge.platform.processing_log import NoPage, Reading, read
 from bridge.service.outside import Outside
+from bridge.service.reconciling import ProcessingLog, processing_logs
 
 REFUSALS = frozenset(
     {
@@ -79,6 +83,8 @@ def connect(config: Config, outside: Outside) -> Iterator[Finding]:
         yield _registry(config.schema_registry, outside)
     for at, account in enumerate(config.accounts):
         yield _sftp(at, account, outside)
+    for log in processing_logs(config):
+        yield _processing_log(log, outside)
 
 
 def _kafka(config: Config) -> Iterator[Finding]:
@@ -221,4 +227,24 @@ def _sftp(at: int, account: Account, outside: Outside) -> Finding:
     sftp = account.sftp
     return Finding(
         path, f"logged in at {sftp.host}:{sftp.port} as {sftp.username}, directory {sftp.directory} is there"
+    )
+
+
+def _processing_log(log: ProcessingLog, outside: Outside) -> Finding:
+    """One page, read as the bridge does."""
+    reading = Reading(names=frozenset(), end=0)
+    with closing(log.client(outside.clock)) as client:
+        try:
+            read(client.page, log.settings, reading, pages=1)
+        except CallFailed as failure:
+            verdict = Verdict.UNREACHABLE if failure.passing else Verdict.FAULT
+            return Finding(log.path, str(failure), verdict)
+        except NoPage as failure:
+            return Finding(log.path, str(failure), Verdict.FAULT)
+    if reading.end and reading.skipped == reading.end:
+        what = "the processing log's entries have no file or no status; see fields"
+        return Finding(log.path, what, Verdict.FAULT)
+    return Finding(
+        log.path,
+        f"the processing log at {log.settings.url} answers, entries on its first page: {reading.end}",
     )

@@ -4,7 +4,7 @@ None of them holds anything up: what they ask is bounded, and a stop ends a call
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,9 @@ from bridge.clock import SECOND, Clock
 from bridge.config import Account, Config, ProcessingLogSettings
 from bridge.config.fault import Location
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.reconcile_observer import ReconcileObserver
-from bridge.deliver.reconciler import Reconciler
+from bridge.deliver.reconcile_observer import ReconcileObserver, Unobserved
+from bridge.deliver.reconciler import Found, Reconciler
+from bridge.deliver.records import FileRecord
 from bridge.platform.log_client import LogClient
 from bridge.service.threads import Threads
 
@@ -62,6 +63,40 @@ def reconciler(
     with closing(log.client(clock, stop)) as client:
         yield Reconciler(
             log.account.name, log.settings, client.page, ledger=ledger, clock=clock, observer=observer
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reconciled:
+    """What came of asking an account's log once."""
+
+    account: str
+    """Its name."""
+    at: int
+    """When it was asked."""
+    found: Found | None
+    """What was found; None: there was nothing to ask about."""
+    left: tuple[FileRecord, ...]
+    """Files that are still neither confirmed nor rejected."""
+    overdue_after: int
+    """After its upload a file should be confirmed or rejected, ms."""
+
+
+def reconcile(logs: Iterable[ProcessingLog], ledger: Ledger, clock: Clock) -> Iterator[Reconciled]:
+    """Ask each log once, beside a running bridge too.
+
+    Raises:
+        LedgerFailed: It cannot be read or written.
+    """
+    for log in logs:
+        with reconciler(log, ledger, clock, Unobserved()) as one:
+            at, found = clock.now(), None if one.idle else one.look()
+        yield Reconciled(
+            account=log.account.name,
+            at=at,
+            found=found,
+            left=ledger.unconfirmed(log.account.name),
+            overdue_after=log.settings.overdue_after,
         )
 
 
