@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bridge.cli import tables
 from bridge.clock import SECOND
-from bridge.deliver.records import Try
+from bridge.deliver.records import FileRecord, Try
 from bridge.service.file_way import FileWay, RunState, RunWay, spans
 from bridge.units import format_size, iso
 
@@ -37,7 +37,7 @@ def _facts(way: FileWay) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     facts = {
         "file": file.name,
-        "state": f"{file.state}: {file.detail}" if file.detail else str(file.state),
+        "state": _state(way),
         "account": file.audience.account,
         "audience": file.audience.label,
         "replay": file.replay,
@@ -45,8 +45,9 @@ def _facts(way: FileWay) -> Table:
         "reserved": _time(file.reserved_at),
         "built": _time(file.created_at),
         "uploaded": _time(file.uploaded_at) or "not yet",
+        "processed": _time(file.processed_at),
         "size": f"{format_size(file.bytes)} ({file.bytes:,} bytes)",
-        "lines": f"{file.lines:,}",
+        "lines": f"{file.lines:,}" + taken(file, "; the platform"),
         "memberships": f"{file.memberships:,}",
         "sha256": file.sha256,
         "header": ", ".join(f"{name}: {text}" for name, text in way.header.items()),
@@ -55,6 +56,19 @@ def _facts(way: FileWay) -> Table:
         if text:
             table.add_row(Text(name, style="dim"), text)
     return table
+
+
+def _state(way: FileWay) -> str:
+    late = ", overdue: the platform has not said what became of it" if way.overdue else ""
+    detail = f": {way.file.detail}" if way.file.detail else ""
+    return f"{way.file.state}{late}{detail}"
+
+
+def taken(file: FileRecord, before: str = "") -> str:
+    """What the platform's log counts of a file's lines, in words behind `before`; empty: nothing."""
+    counts = ((file.lines_accepted, "took"), (file.lines_refused, "refused"))
+    words = [f"{what} {count:,}" for count, what in counts if count is not None]
+    return f"{before} {', '.join(words)}" if words else ""
 
 
 def _made_of(way: FileWay) -> Iterator[RenderableType]:

@@ -18,7 +18,7 @@ from bridge.config import load
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.service.file_way import follow
 from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, Status, gather
-from bridge.units import format_duration, format_size
+from bridge.units import format_duration, format_size, plural
 
 NEWEST = 20
 """Files that are shown to people."""
@@ -26,7 +26,12 @@ NEWEST = 20
 SHORT, SPENT = 0.8, 1.0
 """Parts of a quota from which on it is yellow, and red."""
 
-COLOURS = {FileState.BUILT: "yellow", FileState.UPLOADING: "yellow", FileState.FAILED: "red"}
+COLOURS = {
+    FileState.BUILT: "yellow",
+    FileState.UPLOADING: "yellow",
+    FileState.REJECTED: "red",
+    FileState.FAILED: "red",
+}
 
 
 def status(
@@ -141,7 +146,7 @@ def _unfinished(files: list[FileStatus]) -> Table:
 def _files(found: Status) -> Table:
     shown = found.files[:NEWEST]
     title = "Files" if len(shown) == len(found.files) else f"Files: the newest {len(shown)}"
-    table = tables.table(title, "name", "audience", "state", "uploaded", "memberships+", "size+")
+    table = tables.table(title, "name", "audience", "state", "uploaded", "memberships+", "size+", "")
     for status in shown:
         file = status.file
         table.add_row(
@@ -151,8 +156,19 @@ def _files(found: Status) -> Table:
             "" if file.uploaded_at is None else _time(file.uploaded_at),
             f"{file.memberships:,}",
             format_size(file.bytes),
+            _word(status),
         )
     return table
+
+
+def _word(status: FileStatus) -> Text:
+    """What the platform says of a file, as far as somebody should look at it."""
+    file = status.file
+    if status.overdue:
+        return Text("overdue: s2s-bridge reconcile", style="yellow")
+    if file.state is FileState.REJECTED:
+        return Text(file.detail, style="red")
+    return Text(f"{plural(file.lines_refused, 'line')} refused" if file.lines_refused else "", style="yellow")
 
 
 def _replays(found: Status) -> Table:

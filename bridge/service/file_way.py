@@ -17,7 +17,7 @@ from bridge.deliver.records import FileRecord, RunRange, TriedFile, Try
 from bridge.ingest.topics import Topics
 from bridge.service.next_step import next_step
 from bridge.service.opening import known_ledger
-from bridge.service.status import FileStatus, file_json
+from bridge.service.status import FileStatus, file_json, overdue
 from bridge.service.unknown_file import unknown_file
 from bridge.spool.footer import Position
 from bridge.spool.run import Run
@@ -64,6 +64,8 @@ class FileWay:
     """What the ledger says of it, and its attempts."""
     runs: tuple[RunWay, ...] | None
     """What it is made of, ascending; None: an older version built it, and did not note that."""
+    overdue: bool
+    """The platform should have told by now what became of it."""
     to_do: str
     """What somebody is to do about it; empty: nothing, it has arrived."""
 
@@ -85,7 +87,11 @@ class FileWay:
         file = FileStatus(file=self.file, attempts=len(self.tried.tries))
         return {
             "at": iso(self.at),
-            "file": {**file_json(file), "reserved_at": iso_or_none(self.file.reserved_at)},
+            "file": {
+                **file_json(file),
+                "reserved_at": iso_or_none(self.file.reserved_at),
+                "overdue": self.overdue,
+            },
             "header": self.header,
             "run": self.file.progress.run,
             "runs": None if self.runs is None else [_run_json(run) for run in self.runs],
@@ -109,7 +115,13 @@ def follow(config: Config, clock: Clock, name: str) -> FileWay:
             raise unknown_file(asked, name, ledger, directory / "files", now)
         to_do = next_step(tried, config, ledger, now)
     spool = Spool.open(directory, clock=clock)
-    return FileWay(at=now, tried=tried, runs=_runs(config, spool, tried.file), to_do=to_do)
+    return FileWay(
+        at=now,
+        tried=tried,
+        runs=_runs(config, spool, tried.file),
+        overdue=overdue(tried.file, config, now),
+        to_do=to_do,
+    )
 
 
 def _runs(config: Config, spool: Spool, file: FileRecord) -> tuple[RunWay, ...] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from bridge.config import Account, Config
+from bridge.deliver.confirming import is_overdue
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import counted_since, usage
@@ -23,6 +24,9 @@ AWAITED = (
     "resend sends it again, or wait_for_confirmation: false lets the next one go"
 )
 """Of a file that is uploaded, where its account waits for confirmation."""
+
+LATE = "its end should be known by now: ask with s2s-bridge reconcile, then the platform what became of it"
+"""Of a file that is overdue, where nothing waits for it."""
 
 DUE_AGAIN = "nothing, if the bridge runs: what it held is sent again once no file of its audience is begun"
 """Of a file that is asked to be sent again."""
@@ -49,7 +53,7 @@ def next_step(tried: TriedFile, config: Config, ledger: Ledger, now: int) -> str
     file = tried.file
     account = next((one for one in config.accounts if one.name == file.audience.account), None)
     if file.state not in UNFINISHED:
-        return _of_finished(file, account)
+        return _of_finished(file, account, now)
     if account is None:
         return f"its account {file.audience.account} is not in the configuration any more: bring it back"
     last = tried.tries[-1] if tried.tries else None
@@ -64,13 +68,16 @@ def next_step(tried: TriedFile, config: Config, ledger: Ledger, now: int) -> str
     return full or "nothing, if the bridge runs: it goes as soon as it is its turn"
 
 
-def _of_finished(file: FileRecord, account: Account | None) -> str:
+def _of_finished(file: FileRecord, account: Account | None, now: int) -> str:
     if file.resend_waits:
         return DUE_AGAIN
     if file.resent_at is not None:
         return f"nothing: what it held waits again since {iso(file.resent_at)}, to go under another name"
     if file.state is FileState.UPLOADED and account is not None and account.wait_for_confirmation:
         return AWAITED
+    log = account.platform.processing_log if account else None
+    if log is not None and is_overdue(file, log.overdue_after, now):
+        return LATE
     return BY_STATE[file.state]
 
 

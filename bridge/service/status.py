@@ -13,6 +13,8 @@ from pathlib import Path
 from bridge.audience.audience import Audience
 from bridge.clock import DAY, SECOND, Clock
 from bridge.config import Account, Config, QuotaSettings, RollSettings
+from bridge.deliver.confirming import is_overdue
+from bridge.deliver.file_state import FileState
 from bridge.deliver.lanes import Held
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.quota import Attempt, Usage, closing, counted_since, usage
@@ -124,6 +126,8 @@ class FileStatus:
     """What the ledger says of it."""
     attempts: int | None
     """How often it was tried; None: it is finished, and nobody asks any more."""
+    overdue: bool = False
+    """By the account's processing log it should have been confirmed or rejected by now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +160,7 @@ class Status:
             "audiences": [_audience_json(audience, self.at) for audience in self.audiences],
             "horizons": [_history_json(history) for history in self.histories],
             "replays": [_replay_json(replay) for replay in self.replays],
-            "files": [file_json(file) for file in self.files],
+            "files": [{**file_json(file), "overdue": file.overdue} for file in self.files],
             "segments": [segments.to_json() for segments in self.segments],
         }
 
@@ -222,7 +226,7 @@ def _status(config: Config, now: int, known: _Known) -> Status:
         audiences=tuple(sorted(found, key=lambda status: (status.oldest_read_at, status.audience))),
         histories=tuple(_histories(runs, states)),
         replays=tuple(_replay(replay, states, ledger) for replay in known.replays),
-        files=_files(ledger, config.accounts) if ledger else (),
+        files=_files(ledger, config, now) if ledger else (),
         segments=segments,
     )
 
@@ -308,15 +312,26 @@ def _replay(replay: Replay, states: Mapping[Audience, AudienceState], ledger: Le
     )
 
 
-def _files(ledger: Ledger, accounts: Sequence[Account]) -> tuple[FileStatus, ...]:
-    tried = {one.file.name: one for account in accounts for one in ledger.unfinished(account.name)}
+def _files(ledger: Ledger, config: Config, now: int) -> tuple[FileStatus, ...]:
+    tried = {one.file.name: one for account in config.accounts for one in ledger.unfinished(account.name)}
     newest = ledger.files(limit=MOST_FILES)
     told = {file.name for file in newest}
     older = [one.file for one in tried.values() if one.file.name not in told]
     return tuple(
-        FileStatus(file=file, attempts=len(tried[file.name].tries) if file.name in tried else None)
+        FileStatus(
+            file=file,
+            attempts=len(tried[file.name].tries) if file.name in tried else None,
+            overdue=overdue(file, config, now),
+        )
         for file in sorted([*newest, *older], key=lambda file: file.created_at, reverse=True)
     )
+
+
+def overdue(file: FileRecord, config: Config, now: int) -> bool:
+    """Whether its account's processing log should have told by now what became of a file."""
+    account = next((one for one in config.accounts if one.name == file.audience.account), None)
+    settings = account.platform.processing_log if account else None
+    return settings is not None and is_overdue(file, settings.overdue_after, now)
 
 
 def _account_json(account: AccountStatus) -> dict[str, object]:
@@ -390,6 +405,10 @@ def file_json(status: FileStatus) -> dict[str, object]:
         "replay": file.replay or None,
         "removals_only": file.progress.removals_only,
         "detail": file.detail,
+        "reason": file.detail if file.state is FileState.REJECTED else None,
+        "processed_at": iso_or_none(file.processed_at),
+        "lines_accepted": file.lines_accepted,
+        "lines_refused": file.lines_refused,
         "resend_asked_at": iso_or_none(file.resend_asked_at),
         "resent_at": iso_or_none(file.resent_at),
     }

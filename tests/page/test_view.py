@@ -153,7 +153,17 @@ TROUBLES = {
     "a rejected file": (
         lambda seen: of_file(seen, FileState.REJECTED),
         Tone.ILL,
-        "The platform has rejected 1 file of the last day.",
+        "it held is not there: mend what it complains of, then s2s-bridge files resend Agency_",
+    ),
+    "an overdue file": (
+        lambda seen: of_file(seen, FileState.UPLOADED, overdue=True),
+        Tone.LOOK,
+        "1 file should have been processed by now: s2s-bridge reconcile, then ask the platform",
+    ),
+    "a processing log that is away": (
+        lambda seen: replace(seen, unasked=("display",)),
+        Tone.LOOK,
+        "Account display: the processing log does not answer",
     ),
     "a file given up": (
         lambda seen: of_file(seen, FileState.FAILED),
@@ -196,9 +206,11 @@ def of_first(seen, **changes):
     return replace(seen, status=replace(seen.status, accounts=(replace(first, **changes), *others)))
 
 
-def of_file(seen, state, attempts=None):
+def of_file(seen, state, attempts=None, *, overdue=False):
     first, *others = seen.status.files
-    changed = replace(first, attempts=attempts, file=replace(first.file, state=state, detail="disk full"))
+    changed = replace(
+        first, attempts=attempts, overdue=overdue, file=replace(first.file, state=state, detail="disk full")
+    )
     return replace(seen, status=replace(seen.status, files=(changed, *others)))
 
 
@@ -282,8 +294,8 @@ def test_an_audience_that_waits_for_a_confirmation_is_no_trouble(scene, seen):
 
 
 def test_a_file_of_long_ago_is_no_news(scene, seen):
-    """What the platform rejected days ago is in the table, and no remark."""
-    old = of_file(quiet(seen), FileState.REJECTED)
+    """What was given up days ago is in the table, and no remark."""
+    old = of_file(quiet(seen), FileState.FAILED)
     first, *others = old.status.files
     dated = replace(first, file=replace(first.file, uploaded_at=NOW - 2 * DAY))
     assert told(replace(old, status=replace(old.status, files=(dated, *others))), scene) == []
@@ -339,3 +351,23 @@ def test_unknown_segments_of_today_are_remarked_and_old_ones_are_not(seen, scene
         "Stream one: nobody can buy segment 9: its taxonomy does not hold it.",
         "Stream many: nobody can buy segment 0 and 19 or more others: its taxonomy does not hold them.",
     ]
+
+
+def test_a_rejected_file_is_told_until_it_is_sent_again(scene, seen):
+    """However long ago that was; once somebody has asked for that, it is in the table alone."""
+    bad = of_file(quiet(seen), FileState.REJECTED)
+    first, *others = bad.status.files
+    for asked_at, remarks in ((None, 1), (NOW, 0)):
+        file = replace(first.file, uploaded_at=NOW - 20 * DAY, resend_asked_at=asked_at)
+        status = replace(bad.status, files=(replace(first, file=file), *others))
+        assert len(told(replace(bad, status=status), scene)) == remarks
+
+
+def test_refused_lines_are_shown_with_their_file(scene, seen):
+    """A confirmed file of which lines were refused is worth a look."""
+    confirmed = of_file(seen, FileState.CONFIRMED)
+    first, *others = confirmed.status.files
+    file = replace(first.file, detail="", lines_accepted=7, lines_refused=1_204)
+    status = replace(confirmed.status, files=(replace(first, file=file), *others))
+    shown = view(replace(confirmed, status=status), scene.config, NOW).delivered[0]
+    assert (shown.state, shown.tone, shown.why) == ("confirmed", Tone.LOOK, "1,204 lines refused")

@@ -94,6 +94,11 @@ class FrontPage:
             working=self.opened is not None,
             spool_bytes=int(sum(one.value for one in samples if one.name == "spool_bytes")),
             began_at=self._began_at,
+            unasked=tuple(
+                one.labels["account"]
+                for one in samples
+                if one.name == "processing_log_reachable" and not one.value
+            ),
             trouble=self._trouble,
         )
 

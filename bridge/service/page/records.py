@@ -66,6 +66,8 @@ class Seen:
     """What the spool takes; 0: not measured yet."""
     began_at: int
     """When the process began, epoch ms."""
+    unasked: tuple[str, ...] = ()
+    """Accounts whose processing log did not answer when it was last asked."""
     trouble: str = ""
     """Why `status` is an old one, or empty; empty: it is not."""
 

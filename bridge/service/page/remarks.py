@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from bridge.clock import DAY, MINUTE, SECOND
 from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
+from bridge.deliver.records import FileRecord
 from bridge.segments.seen import day_of
 from bridge.service.forecast import Hold
 from bridge.service.page.records import Remark, Seen, Tone
@@ -22,6 +23,9 @@ SKEWED = 10 * SECOND
 CROWDED = 0.8
 """Part of `spool.max_bytes` from which on there is little left."""
 
+NAMED = 3
+"""So many files are named in a sentence."""
+
 _WORST_FIRST = (Tone.ILL, Tone.LOOK)
 
 
@@ -31,6 +35,7 @@ def remarks(seen: Seen, config: Config, now: int) -> tuple[Remark, ...]:
         *_process(seen, now),
         *_accounts(seen, now),
         *_files(seen),
+        *_platform(seen),
         *_waiting(seen),
         *_segments(seen, now),
         *_spool(seen, config.spool.max_bytes),
@@ -110,17 +115,44 @@ def _files(seen: Seen) -> Iterator[Remark]:
         yield Remark(tone=Tone.ILL, text=text, where="unfinished", link="See the files")
     since = seen.status.at - DAY
     ended = [one.file for one in seen.status.files if (one.file.uploaded_at or one.file.created_at) >= since]
-    rejected = sum(file.state is FileState.REJECTED for file in ended)
-    if rejected:
-        text = f"The platform has rejected {plural(rejected, 'file')} of the last day."
-        yield Remark(tone=Tone.ILL, text=text, where="delivered", link="See the files")
     given_up = sum(file.state is FileState.FAILED for file in ended)
     if given_up:
         text = (
             f"{plural(given_up, 'file')} of the last day {'was' if given_up == 1 else 'were'} given up; what "
-            f"{'it' if given_up == 1 else 'they'} held is delivered anew."
+            f"{_held(given_up)} is delivered anew."
         )
         yield Remark(tone=Tone.LOOK, text=text, where="delivered", link="See the files")
+
+
+def _platform(seen: Seen) -> Iterator[Remark]:
+    """What the platform says of files, and what it should have said."""
+    files = [one.file for one in seen.status.files]
+    rejected = [one for one in files if one.state is FileState.REJECTED and one.resend_asked_at is None]
+    if rejected:
+        text = (
+            f"The platform has rejected {plural(len(rejected), 'file')}, and what {_held(len(rejected))} is "
+            f"not there: mend what it complains of, then s2s-bridge files resend {_names(rejected)}."
+        )
+        yield Remark(tone=Tone.ILL, text=text, where="delivered", link="See the files")
+    late = [one.file for one in seen.status.files if one.overdue]
+    if late:
+        text = (
+            f"{plural(len(late), 'file')} should have been processed by now: s2s-bridge reconcile, then ask "
+            f"the platform what became of {_names(late)}."
+        )
+        yield Remark(tone=Tone.LOOK, text=text, where="delivered", link="See the files")
+    for account in seen.unasked:
+        text = f"Account {account}: the processing log does not answer; s2s-bridge check --connect says why."
+        yield Remark(tone=Tone.LOOK, text=text, where=f"account-{account}", link="See its quotas")
+
+
+def _held(files: int) -> str:
+    return "it held" if files == 1 else "they held"
+
+
+def _names(files: Sequence[FileRecord]) -> str:
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return ", ".join(file.name for file in files[:NAMED]) + more
 
 
 def _waiting(seen: Seen) -> Iterator[Remark]:

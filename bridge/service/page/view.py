@@ -187,15 +187,31 @@ def _file(one: FileStatus, now: int) -> FileView:
         account=file.audience.account,
         audience=file.audience.label,
         state=str(file.state),
-        tone=Tone.ILL if file.state in UNFINISHED and one.attempts and file.detail else TONES[file.state],
+        tone=_tone(one),
         kind="replay" if file.replay else "removals" if file.progress.removals_only else "",
         built=moment(file.created_at, now),
         uploaded=_at(file.uploaded_at, now),
         size=format_size(file.bytes),
         memberships=file.memberships,
         attempts=one.attempts or 0,
-        why=file.detail,
+        why=_why_there(one),
     )
+
+
+def _tone(one: FileStatus) -> Tone:
+    file = one.file
+    if file.state in UNFINISHED and one.attempts and file.detail:
+        return Tone.ILL
+    well = TONES[file.state]
+    return Tone.LOOK if one.overdue or (file.lines_refused and well is Tone.WELL) else well
+
+
+def _why_there(one: FileStatus) -> str:
+    """Why a file is where it is, as far as that is worth a word."""
+    if one.overdue:
+        return "overdue"
+    refused = one.file.lines_refused
+    return "; ".join(filter(None, [one.file.detail, f"{plural(refused, 'line')} refused" if refused else ""]))
 
 
 def _replay(one: ReplayStatus, now: int) -> ReplayView:
