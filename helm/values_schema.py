@@ -146,7 +146,10 @@ def _account(account: Schema) -> Schema:
         "oneOf": [{"required": ["password"]}, {"required": ["private_key"]}],
         "anyOf": [{"required": ["host_key"]}, {"required": ["known_hosts"]}],
     }
-    return _without(account, "name", sftp=known)
+    apis = cast("Schema", cast("Schema", account["properties"])["platform"])
+    log = cast("Schema", cast("Schema", apis["properties"])["processing_log"])
+    password_of_its_own = _without(log, "password_file", password=secret) | {"type": ["null", "object"]}
+    return _without(account, "name", sftp=known, platform=_without(apis, processing_log=password_of_its_own))
 
 
 def _config(sections: Mapping[str, Schema]) -> Schema:

@@ -180,6 +180,12 @@ def kafka(**settings):
     return {"config": {"kafka": settings}}
 
 
+def log(**settings):
+    """The account's processing log."""
+    return {"accounts": {"default": {"platform": {"processing_log": settings}}}}
+
+
+KEYED = sftp(password=None, private_key={"existingSecret": "a", "key": "b"})["accounts"]["default"]
 OTHER = client()["clients"]["b"]
 
 
@@ -248,6 +254,23 @@ REFUSED = {
     "a log-in of two accounts": (
         {"accounts": {"other": ONE["accounts"]["default"]}},
         "accounts.other.sftp.username: is, with its host, that of accounts.default",
+    ),
+    "a log's password as a path": (log(password_file="/x"), "additional properties 'password_file'"),
+    "a log without a password": (
+        {"accounts": {"default": KEYED | {"platform": {"processing_log": {}}}}},
+        "accounts.default.platform.processing_log.password: missing; the log has no log-in by key",
+    ),
+    "a log's password in the open": (
+        log(url="http://log.example.com"),
+        "accounts.default.platform.processing_log.url: sends the password over http://",
+    ),
+    "a status of two meanings": (
+        log(rejected=["loaded"]),
+        "accounts.default.platform.processing_log.rejected: has a status of confirmed too",
+    ),
+    "waiting for a log that is not there": (
+        {"accounts": {"default": {"wait_for_confirmation": True}}},
+        "accounts.default.wait_for_confirmation: needs platform.processing_log",
     ),
     "a topic of two clients": (
         client(topics=["acme.segments"]),

@@ -195,6 +195,28 @@ clients: {{ $stream.name }} says {{ $says }}, and {{ index (get $said $audience)
 accounts.{{ $name }}.sftp.username: is, with its host, that of accounts.{{ get $logins $login }}, whose quota it shares; make them one
 {{- end }}
 {{- $_ := set $logins $login $name }}
+{{- $log := ($account.platform | default dict).processing_log }}
+{{- if kindIs "invalid" $log }}
+{{- if eq true $account.wait_for_confirmation }}
+accounts.{{ $name }}.wait_for_confirmation: needs platform.processing_log, which confirms files; name it, or remove this
+{{- end }}
+{{- else }}
+{{- if and $account.sftp.private_key (not $log.password) }}
+accounts.{{ $name }}.platform.processing_log.password: missing; the log has no log-in by key, and needs a password
+{{- end }}
+{{- if and (hasPrefix "http://" ($log.url | default "")) (not $log.allow_plain_http) (not (regexMatch "^http://(localhost|127[.][0-9.]+|[[]::1[]])(:|/|$)" $log.url)) }}
+accounts.{{ $name }}.platform.processing_log.url: sends the password over http:// to another machine; write https://, or set allow_plain_http
+{{- end }}
+{{- $meanings := dict }}
+{{- range $meaning, $default := dict "confirmed" (list "loaded") "rejected" (list "rejected") "pending" (list "received") }}
+{{- range $status := ternary (get $log $meaning) $default (kindIs "slice" (get $log $meaning)) | uniq }}
+{{- if hasKey $meanings $status }}
+accounts.{{ $name }}.platform.processing_log.{{ $meaning }}: has a status of {{ get $meanings $status }} too; a status means one thing
+{{- end }}
+{{- $_ := set $meanings $status $meaning }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- $keys := include "s2s-bridge.keys" . | fromJson }}
 {{- range $stream := (include "s2s-bridge.streams" . | fromJson).streams }}

@@ -30,7 +30,17 @@ where plain printing would write 2e+10.
     {{- end -}}
   {{- end -}}
   {{- if $values.sftp.known_hosts -}}{{- $_ := set $sftp "known_hosts_file" (printf "known-hosts.%s" $name) -}}{{- end -}}
-  {{- $accounts = append $accounts (merge (dict "name" $name "sftp" $sftp) (omit $values "sftp")) -}}
+  {{- $account := merge (dict "name" $name "sftp" $sftp) (omit $values "sftp" "platform") -}}
+  {{- with $values.platform -}}
+    {{- $platform := omit . "processing_log" -}}
+    {{- if not (kindIs "invalid" .processing_log) -}}
+      {{- $log := omit .processing_log "password" -}}
+      {{- if .processing_log.password -}}{{- $_ := set $log "password_file" (printf "%s/accounts/%s/processing_log" $.Values.secretsMountPath $name) -}}{{- end -}}
+      {{- $_ := set $platform "processing_log" $log -}}
+    {{- end -}}
+    {{- $_ := set $account "platform" $platform -}}
+  {{- end -}}
+  {{- $accounts = append $accounts $account -}}
 {{- end -}}
 {{- dict "accounts" $accounts | toJson -}}
 {{- end -}}
@@ -43,6 +53,9 @@ where plain printing would write 2e+10.
     {{- with index $values.sftp $secret -}}
       {{- $files = append $files (merge (dict "path" (printf "accounts/%s/%s" $name $secret)) .) -}}
     {{- end -}}
+  {{- end -}}
+  {{- with ((($values.platform | default dict).processing_log) | default dict).password -}}
+    {{- $files = append $files (merge (dict "path" (printf "accounts/%s/processing_log" $name)) .) -}}
   {{- end -}}
 {{- end -}}
 {{- range $property, $secret := .Values.config.kafka.secret_properties -}}
@@ -82,11 +95,17 @@ where plain printing would write 2e+10.
 {{- range splitList "," .Values.config.kafka.bootstrap_servers -}}
   {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) | default 9092) -}}
 {{- end -}}
-{{- with (.Values.config.schema_registry | default dict).url -}}
+{{- $urls := list -}}
+{{- with (.Values.config.schema_registry | default dict).url -}}{{- $urls = append $urls . -}}{{- end -}}
+{{- range .Values.accounts -}}
+  {{- $ports = append $ports (.sftp.port | default 2222) -}}
+  {{- $log := (.platform | default dict).processing_log -}}
+  {{- if not (kindIs "invalid" $log) -}}{{- $urls = append $urls ($log.url | default "https:") -}}{{- end -}}
+{{- end -}}
+{{- range $urls -}}
   {{- $authority := regexFind "^https?://[^/]+" . -}}
   {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $authority) | default (ternary 443 80 (hasPrefix "https:" .))) -}}
 {{- end -}}
-{{- range .Values.accounts -}}{{- $ports = append $ports (.sftp.port | default 2222) -}}{{- end -}}
 {{- $numbers := list -}}
 {{- range $ports -}}{{- $numbers = append $numbers (int .) -}}{{- end -}}
 {{- dict "ports" (uniq $numbers) | toJson -}}
