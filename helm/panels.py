@@ -260,6 +260,28 @@ DELIVERIES = Row(
             _sum("state", _of("files", ACCOUNT)),
             kind="bargauge",
         ),
+        _panel(
+            "What the platform says",
+            "Files an hour that it has processed, and refused (S2sBridgeFileRejected).",
+            "short",
+            (_hourly("account", "files_confirmed_total", ACCOUNT)[0], "confirmed {{account}}"),
+            (_hourly("account", "files_rejected_total", ACCOUNT)[0], "rejected {{account}}"),
+        ),
+        _panel(
+            "Open at the platform",
+            "Uploaded files of which it has not said the end, those of them that are overdue "
+            "(S2sBridgeFileOverdue), and rejected ones that are not sent again.",
+            "short",
+            (_of("files_unconfirmed", ACCOUNT), "unconfirmed {{account}}"),
+            (_of("files_overdue", ACCOUNT), "overdue {{account}}"),
+            (_of("files_not_resent", ACCOUNT), "not sent again {{account}}"),
+        ),
+        _panel(
+            "Lines refused",
+            "An hour, of files that the platform processed or refused.",
+            "short",
+            _hourly("account", "lines_refused_total", ACCOUNT),
+        ),
     ),
 )
 

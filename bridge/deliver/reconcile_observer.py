@@ -27,7 +27,7 @@ class ReconcileObserver(Protocol):
         ...
 
     def reachable(self, account: str, *, value: bool) -> None:
-        """Whether it answered when it was last asked."""
+        """Whether it answered when it was last asked; also, that there is nothing to ask."""
         ...
 
     def skipped(self, account: str, entries: int) -> None:

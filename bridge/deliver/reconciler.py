@@ -71,6 +71,7 @@ class Reconciler:
         due = due_at(self._looks, self._ledger.unconfirmed(self._account), self._settings.poll, now)
         if due is None:
             self._observer.looked(self._account, now)
+            self._observer.reachable(self._account, value=True)
         elif due <= now:
             self.look()
         self._tell_open()

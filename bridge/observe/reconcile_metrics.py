@@ -39,7 +39,7 @@ class ReconcileMetrics:
             "account",
         )
         self._reachable = registry.gauge(
-            "processing_log_reachable", "1 if the processing log answered when last asked, else 0", "account"
+            "processing_log_reachable", "0 while the processing log does not answer, else 1", "account"
         )
         self._skipped = registry.counter(
             "processing_log_entries_skipped", "Entries of the log without a file or a status", "account"
