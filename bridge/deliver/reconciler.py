@@ -21,7 +21,7 @@ from bridge.deliver.confirming import (
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.reconcile_observer import ReconcileObserver
 from bridge.deliver.records import FileRecord
-from bridge.platform.api import CallFailed, Json
+from bridge.platform.api import CallFailed, CallStopped, Json
 from bridge.platform.processing_log import Entry, NoPage, Reading, newest, read
 
 NO_REASON = "the processing log gives no reason"
@@ -65,6 +65,7 @@ class Reconciler:
 
         Raises:
             LedgerFailed: It cannot be read or written.
+            CallStopped: The process stops; what was read so far is read again by the next one.
         """
         now = self._clock.now()
         self._observer.looking(self._account, now)
@@ -86,6 +87,7 @@ class Reconciler:
 
         Raises:
             LedgerFailed: It cannot be read or written.
+            CallStopped: The process stops; what was read so far is read again by the next one.
         """
         now, files = self._clock.now(), self._files()
         begun = start(self._looks, now)
@@ -112,6 +114,8 @@ class Reconciler:
         """Why not all could be read; None: all was."""
         try:
             read(self._page, self._settings, reading)
+        except CallStopped:
+            raise
         except (CallFailed, NoPage) as failure:
             return failure
         return None

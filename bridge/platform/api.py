@@ -82,6 +82,10 @@ class CallFailed(BridgeError):  # noqa: N818  # it tells what happened, as its o
         """Not to be said again for so long, ms, as the platform asks (Retry-After)."""
 
 
+class CallStopped(CallFailed):
+    """Nobody wants the answer any more: the process stops."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """What a call may take."""
@@ -299,7 +303,7 @@ class Api:
         except BridgeError as error:  # a secret's file
             raise self._failed(f"cannot be asked: {error}", outcome=Outcome.NOT_DONE) from None
         except NotWanted:
-            raise self._failed("was not waited for: the process stops", outcome=_heard(method)) from None
+            raise self._stopped("was not waited for", _heard(method)) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             raise self._unconnected(error) from None
         except (httpx2.TimeoutException, TooLong):
@@ -341,8 +345,8 @@ class Api:
         except (OSError, ValueError):
             return
 
-    def _stopped(self) -> CallFailed:
-        return self._failed("was not asked: the process stops", outcome=Outcome.NOT_DONE)
+    def _stopped(self, what: str = "was not asked", outcome: Outcome = Outcome.NOT_DONE) -> CallStopped:
+        return CallStopped(f"{self.site.name} at {self.site.url} {what}: the process stops", outcome=outcome)
 
     def _failed(
         self,

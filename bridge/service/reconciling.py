@@ -5,7 +5,7 @@ None of them holds anything up: what they ask is bounded, and a stop ends a call
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.reconcile_observer import ReconcileObserver, Unobserved
 from bridge.deliver.reconciler import Found, Reconciler
 from bridge.deliver.records import FileRecord
+from bridge.platform.api import CallStopped
 from bridge.platform.log_client import LogClient
 from bridge.service.threads import Threads
 
@@ -127,5 +128,6 @@ class Reconciliations:
     def _run(self, log: ProcessingLog) -> None:
         with reconciler(log, self._ledger, self._clock, self._observer, self._stop) as one:
             while not self._stop.is_set():
-                one.step()
+                with suppress(CallStopped):
+                    one.step()
                 self._clock.wait(self._stop, min(LOOK, log.settings.poll))

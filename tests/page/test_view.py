@@ -281,7 +281,7 @@ def test_an_audience_of_an_account_that_is_gone_is_shown(scene, seen):
 
 
 def test_an_audience_that_waits_for_a_confirmation_is_no_trouble(scene, seen):
-    """When the platform's word comes is not known: it says so and what to do without it; no remark."""
+    """When the platform's word comes is not known: it says so, and what to do if it does not; no remark."""
     quietly = quiet(seen)
     first, *others = quietly.status.audiences
     held = replace(first, waiting=replace(first.waiting, unconfirmed=True))

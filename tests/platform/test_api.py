@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from bridge.clock import MINUTE, SECOND, SystemClock
 from bridge.name_service import NameService
-from bridge.platform.api import Api, CallFailed, Limits, Outcome, Site
+from bridge.platform.api import Api, CallFailed, CallStopped, Limits, Outcome, Site
 from bridge.platform.basic_auth import BasicAuth
 from tests.parts.answering import Answering, raw, said
 from tests.parts.clocks import HandClock
@@ -321,6 +321,7 @@ def test_a_stop_ends_a_call_wherever_it_is(tmp_path, where):
         thread.join(20)
         over.set()
     (failure,) = failures
+    assert isinstance(failure, CallStopped)
     assert "the process stops" in str(failure)
     assert failure.outcome is Outcome.NOT_DONE
 

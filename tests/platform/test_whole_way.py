@@ -142,7 +142,7 @@ def test_a_corrupted_file_is_rejected_shown_resent_and_confirmed(platform):
     assert "files resend" in bridge.call("status", "--file", bad[0]).stdout
     process = bridge.start()
     try:
-        until(lambda: f"s2s-bridge files resend {bad[-1]}" in _page(platform), "the remark on the page")
+        until(lambda: f"s2s-bridge files resend {bad[0]}" in _page(platform), "the remark on the page")
         until(lambda: platform.metric("files_not_resent") == len(bad), "the metric")
         assert bridge.call("files", "resend", *bad).returncode == 0
         bridge.wait_for("file_confirmed", len(bad))

@@ -284,6 +284,7 @@ def test_the_threads_look_by_themselves_and_stop_within_a_call(site):
     reconciliations.stop()
     assert [thread.is_alive() for thread in reconciliations.threads] == [False]
     assert threads.failures == []
+    assert site.logged("processing_log_unreachable") == []
     assert "reconcile a" not in site.health.beats
 
 

@@ -131,14 +131,14 @@ def _platform(seen: Seen) -> Iterator[Remark]:
     if rejected:
         text = (
             f"The platform has rejected {plural(len(rejected), 'file')}, and what {_held(len(rejected))} is "
-            f"not there: mend what it complains of, then s2s-bridge files resend {_names(rejected)}."
+            f"not there: mend what it complains of, then s2s-bridge files resend {_names(rejected, ' ', ' ...')}."
         )
         yield Remark(tone=Tone.ILL, text=text, where="delivered", link="See the files")
     late = [one.file for one in seen.status.files if one.overdue]
     if late:
         text = (
             f"{plural(len(late), 'file')} should have been processed by now: s2s-bridge reconcile, then ask "
-            f"the platform what became of {_names(late)}."
+            f"the platform what became of {_names(late, ', ', ' and others')}."
         )
         yield Remark(tone=Tone.LOOK, text=text, where="delivered", link="See the files")
     for account in seen.unasked:
@@ -150,9 +150,8 @@ def _held(files: int) -> str:
     return "it held" if files == 1 else "they held"
 
 
-def _names(files: Sequence[FileRecord]) -> str:
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return ", ".join(file.name for file in files[:NAMED]) + more
+def _names(files: Sequence[FileRecord], between: str, more: str) -> str:
+    return between.join(file.name for file in files[:NAMED]) + (more if len(files) > NAMED else "")
 
 
 def _waiting(seen: Seen) -> Iterator[Remark]:
