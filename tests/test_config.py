@@ -1034,6 +1034,7 @@ def test_every_secret_file_is_looked_at(tmp_path):
             ),
             ("accounts/1/sftp/private_key_file", "five"),
             ("accounts/1/sftp/password_file", REMOVED),
+            ("accounts/1/platform/processing_log/password_file", "six"),
         ),
     )
     assert [fault.split(": ")[0] for fault in secret_faults(config)] == [
@@ -1042,8 +1043,9 @@ def test_every_secret_file_is_looked_at(tmp_path):
         "accounts[0].sftp.password_file",
         "accounts[0].sftp.known_hosts_file",
         "accounts[1].sftp.private_key_file",
+        "accounts[1].platform.processing_log.password_file",
     ]
-    for name in ("one", "two", "three", "four", "five"):
+    for name in ("one", "two", "three", "four", "five", "six"):
         (tmp_path / name).write_text(SECRET, encoding="utf-8")
     assert secret_faults(config) == ()
 

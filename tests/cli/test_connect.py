@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tests.parts.answering import Answering, said
 from tests.parts.bridging import Bridge, account, configuration, stream
 from tests.parts.waiting import free_port
 
@@ -170,3 +171,36 @@ def test_no_secret_is_told(bridge, tmp_path):
     assert code == 2
     assert line_of("kafka.properties", err)
     assert "hunter2" not in "\n".join(out + err)
+
+
+def with_log(bridge, tmp_path, url):
+    """Its processing log is here."""
+    (tmp_path / "password").write_text("secret")
+    log = {"url": url, "password_file": str(tmp_path / "password")}
+    bridge.config["accounts"][0]["platform"] = {"processing_log": log}
+    return "accounts[0].platform.processing_log"
+
+
+def test_a_processing_log_is_asked_for_one_page(bridge, tmp_path):
+    """It answers with what is understood: a line, and one request."""
+    entries = [{"file": f"{number}", "status": "loaded"} for number in range(3)]
+    with Answering(said({"data": entries})) as server:
+        path = with_log(bridge, tmp_path, server.url)
+        code, out, err = found(bridge)
+    assert (code, err, len(server.asked)) == (0, [], 1)
+    assert line_of(path, out).endswith("answers, entries on its first page: 3")
+
+
+def test_a_processing_log_that_says_no_or_nothing(bridge, tmp_path):
+    """A refusal, and what is not understood, are faults; that it is busy may be one of the moment."""
+    answers = {
+        "refuses the log-in (HTTP 401)": (said({}, 401), 2),
+        "no list of entries": (said({"rows": []}), 2),
+        "have no file or no status": (said({"data": [{"name": "a"}]}), 2),
+        "is busy or ill (HTTP 503)": (said({}, 503), 1),
+    }
+    for words, (answer, expected) in answers.items():
+        with Answering(answer) as server:
+            path = with_log(bridge, tmp_path, server.url)
+            code, _, err = found(bridge)
+        assert (code, words in line_of(path, err)) == (expected, True), words

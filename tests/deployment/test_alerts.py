@@ -64,7 +64,10 @@ def configuration():
     stream = {"format": "json", "segment_namespace": "ep"}
     return Config(
         kafka={"bootstrap_servers": "localhost:9092"},
-        accounts=[account | {"name": name, "quota": {"removals_reserve": 0.1}} for name in ("a", "b")],
+        accounts=[
+            account | {"name": name, "quota": {"removals_reserve": 0.1}, "platform": {"processing_log": {}}}
+            for name in ("a", "b")
+        ],
         streams=[
             stream | {"name": "one", "topics": ["one"], "account": "a", "client": "Acme"},
             stream | {"name": "two", "topics": ["two"], "account": {"display": "a", "mobile": "b"}},
@@ -85,7 +88,14 @@ def started():
 
 def worked(metrics):
     """After each kind of report."""
-    ingest, deliver, spool = metrics.ingest, metrics.deliver, metrics.spool
+    ingest, deliver, spool, reconcile = metrics.ingest, metrics.deliver, metrics.spool, metrics.reconcile
+    reconcile.confirmed("a", 5, 1)
+    reconcile.rejected("a", 0, 2)
+    reconcile.unconfirmed("a", 4, 1)
+    reconcile.not_resent("a", 1)
+    reconcile.looked("a", 1_790_000_002_500)
+    reconcile.reachable("a", value=True)
+    reconcile.skipped("a", 3)
     ingest.consumed("one", 2)
     ingest.polled("one", 2)
     ingest.lag("one", 0, 4)
@@ -208,6 +218,7 @@ def test_a_counter_begins_at_0():
         's2s_bridge_dead_letters_total{reason="undecodable",stream="two"} 0.0',
         's2s_bridge_upload_failures_total{account="b",reason="host_key"} 0.0',
         's2s_bridge_files_uploaded_total{account="b"} 0.0',
+        's2s_bridge_files_rejected_total{account="b"} 0.0',
         's2s_bridge_memberships_beyond_horizon_total{audience="Acme/mm/ep/mobile"} 0.0',
         's2s_bridge_memberships_superseded_total{audience="(global)/mm/ep/display"} 0.0',
     ):
@@ -241,6 +252,9 @@ def test_what_is_reported_is_told_in_seconds():
         's2s_bridge_last_upload_timestamp_seconds{account="a"} 1.79e+09',
         's2s_bridge_stream_paused{stream="one"} 1.0',
         "s2s_bridge_assigned 1.0",
+        's2s_bridge_processing_log_last_look_timestamp_seconds{account="a"} 1.7900000025e+09',
+        's2s_bridge_lines_refused_total{account="a"} 3.0',
+        's2s_bridge_files_overdue{account="a"} 1.0',
         's2s_bridge_topic_unreadable{topic="two"} 1.0',
         's2s_bridge_topic_events_consumed_total{topic="one"} 2.0',
     ):

@@ -10,6 +10,7 @@ import pytest
 from tests.deployment.metrics_page import declared
 from tests.deployment.test_alerts import run
 from tests.parts import events as made
+from tests.parts.answering import Answering, said
 from tests.parts.bridging import Bridge, configuration, end, produce, stream
 from tests.parts.waiting import free_port, until
 
@@ -29,13 +30,20 @@ full_path,code,uniques,wholesale_cpm,retail_cpm,buyable
 """
 
 
+@pytest.fixture
+def processing_log():
+    """One that knows no file."""
+    with Answering(said({"data": []})) as server:
+        yield server
+
+
 def samples(text):
     """Each sample's value by its name with labels."""
     lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
 
 
-def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tmp_path):
+def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tmp_path, processing_log):
     """Every metric of docs/metrics.md has a sample with its labels, and says what has happened."""
     topic = "deployment.metrics"
     kafka.create_topic(topic, 2)
@@ -44,6 +52,9 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
     Path(tmp_path, "acme.csv").write_text(TAXONOMY)
     streams = [stream(topic, taxonomy="acme.csv")]
     config = configuration(kafka, sshd, tmp_path, streams, http={"listen": f"127.0.0.1:{port}"})
+    (tmp_path / "password").write_text("secret")
+    told = {"url": processing_log.url, "password_file": str(tmp_path / "password"), "poll": "1s"}
+    config["accounts"][0]["platform"] = {"processing_log": told}
     bridge = Bridge(tmp_path, config)
     process = bridge.start()
 
@@ -54,9 +65,10 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
     try:
         bridge.wait_for("file_uploaded", 2)  # display and mobile
         last = 's2s_bridge_last_upload_timestamp_seconds{account="default"}'
+        looked = 's2s_bridge_processing_log_last_look_timestamp_seconds{account="default"}'
         lag = f's2s_bridge_consumer_lag{{partition="0",topic="{topic}"}}'
         until(
-            lambda: {last, lag, QUOTA} <= samples(page()).keys() and samples(page())[QUOTA] == 998,
+            lambda: {last, looked, lag, QUOTA} <= samples(page()).keys() and samples(page())[QUOTA] == 998,
             "it looked again",
         )
         text, now = page(), time.time()

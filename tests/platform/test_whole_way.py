@@ -24,6 +24,9 @@ from tests.parts.events import Load
 from tests.parts.waiting import free_port, until
 from tests.sandbox.test_whole_way import LOOPBACK, TOPIC, configured, held
 
+PATIENCE = 180
+"""Seconds: several processes start one after another."""
+
 SOON = {"window": {"max_age": "500ms"}, "roll": {"max_age": "1s"}}
 
 
@@ -103,9 +106,13 @@ def test_what_the_platform_has_loaded_is_confirmed(platform):
     platform.produce(500, 1)
     process = bridge.start()
     try:
-        bridge.wait_for("file_confirmed", 2)
-        until(lambda: platform.differences() == [], "all to be loaded")
-        until(lambda: {one["state"] for one in platform.files()} == {"confirmed"}, "all to be confirmed")
+        bridge.wait_for("file_confirmed", 2, PATIENCE)
+        until(lambda: platform.differences() == [], "all to be loaded", PATIENCE)
+        until(
+            lambda: {one["state"] for one in platform.files()} == {"confirmed"},
+            "all to be confirmed",
+            PATIENCE,
+        )
         assert platform.metric("files_unconfirmed") == 0
         assert platform.metric("files_confirmed_total") == len(platform.files())
         assert platform.metric("lines_accepted_total") == sum(one["lines"] for one in platform.files())
@@ -142,10 +149,12 @@ def test_a_corrupted_file_is_rejected_shown_resent_and_confirmed(platform):
     assert "files resend" in bridge.call("status", "--file", bad[0]).stdout
     process = bridge.start()
     try:
-        until(lambda: f"s2s-bridge files resend {bad[0]}" in _page(platform), "the remark on the page")
+        until(
+            lambda: f"s2s-bridge files resend {bad[0]}" in _page(platform), "the remark on the page", PATIENCE
+        )
         until(lambda: platform.metric("files_not_resent") == len(bad), "the metric")
         assert bridge.call("files", "resend", *bad).returncode == 0
-        bridge.wait_for("file_confirmed", len(bad))
+        bridge.wait_for("file_confirmed", len(bad), PATIENCE)
         until(lambda: platform.metric("files_not_resent") == 0, "nobody to be needed any more")
     finally:
         assert end(process, how=bridging.signal.SIGTERM) == 0, bridge.tail()

@@ -131,7 +131,8 @@ def _platform(seen: Seen) -> Iterator[Remark]:
     if rejected:
         text = (
             f"The platform has rejected {plural(len(rejected), 'file')}, and what {_held(len(rejected))} is "
-            f"not there: mend what it complains of, then s2s-bridge files resend {_names(rejected, ' ', ' ...')}."
+            f"not there: mend what it complains of, then "
+            f"s2s-bridge files resend {_names(rejected, ' ', ' ...')}."
         )
         yield Remark(tone=Tone.ILL, text=text, where="delivered", link="See the files")
     late = [one.file for one in seen.status.files if one.overdue]
