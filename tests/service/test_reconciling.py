@@ -252,6 +252,25 @@ def test_what_the_platform_asks_for_is_obeyed(site):
     assert len(site.server.asked) == 2
 
 
+def test_what_is_settled_is_not_read_again(site):
+    """The next look begins at the first entry that may change."""
+    site.upload(1)
+    site.upload(2)
+    site.says(entry(99, "loaded"), entry(1, "loaded"), entry(2, "received"))
+    with site.reconciling() as one:
+        one.step()
+        site.clock.move(HOUR)
+        site.says(entry(2, "loaded"))
+        one.step()
+    assert site.states() == ["confirmed", "confirmed"]
+    assert [one.target.partition("?")[2] for one in site.server.asked] == [
+        "offset=0",
+        "offset=3",
+        "offset=2",
+        "offset=3",
+    ]
+
+
 def test_a_rejected_file_that_is_processed_after_all_is_confirmed(site):
     """The log's newest word counts; while nothing is open it is not asked for that alone."""
     site.upload(1)
