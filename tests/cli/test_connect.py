@@ -176,6 +176,7 @@ def test_no_secret_is_told(bridge, tmp_path):
 def with_log(bridge, tmp_path, url):
     """Its processing log is here."""
     (tmp_path / "password").write_text("secret")
+    (tmp_path / "password").chmod(0o600)
     log = {"url": url, "password_file": str(tmp_path / "password")}
     bridge.config["accounts"][0]["platform"] = {"processing_log": log}
     return "accounts[0].platform.processing_log"
