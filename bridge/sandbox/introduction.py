@@ -34,9 +34,6 @@ def introduction(
             "bytes_per_day": settings.limits.bytes_per_day,
             "max_file_bytes": settings.limits.bytes_per_file,
         },
-        "platform": {
-            "processing_log": {"url": f"http://{page}", "path": settings.log_path, "poll": "10s"},
-        },
     }
     snippet = yaml.safe_dump({"accounts": [account]}, sort_keys=False, width=1_000)
     calls = f"{settings.segments.base_path}/audience_segments"
