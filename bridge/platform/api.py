@@ -185,10 +185,7 @@ class Api:
     def _repeated(self, call: Callable[[], Json], again: Callable[[CallFailed], bool]) -> Json:
         def wanted(failure: BaseException) -> bool:
             return (
-                isinstance(failure, CallFailed)
-                and again(failure)
-                and failure.after <= self._limits.patience
-                and not self._stop.is_set()
+                isinstance(failure, CallFailed) and again(failure) and failure.after <= self._limits.patience
             )
 
         def pause(state: RetryCallState) -> float:
