@@ -26,11 +26,17 @@ from bridge.config.model import (
     Stream,
     WindowSettings,
 )
-from bridge.config.platform import PlatformSettings, ProcessingLogSettings
+from bridge.config.platform import (
+    AudienceSegmentsSettings,
+    PlatformSettings,
+    ProcessingLogSettings,
+    SegmentsAuth,
+)
 from bridge.config.secret import Secret, read_secret, secret_faults, secret_warnings
 
 __all__ = [
     "Account",
+    "AudienceSegmentsSettings",
     "Config",
     "ConfigurationError",
     "DeadLetterSettings",
@@ -44,6 +50,7 @@ __all__ = [
     "RegistrySettings",
     "RollSettings",
     "Secret",
+    "SegmentsAuth",
     "SftpSettings",
     "SpoolSettings",
     "Stream",

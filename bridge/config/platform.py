@@ -4,11 +4,18 @@ Of the processing log nothing is published but its address, the log-in and `offs
 a setting, whose default is what the sandbox answers.
 """
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from bridge.clock import HOUR, MINUTE
 from bridge.config.kinds import LocalPath, Text, Url, UrlPath, Wait, Word
 from bridge.config.section import Section
 
 LOG_URL = "https://s2s-api.datasvc.mediamath.com"
+SEGMENTS_URL = "https://api.mediamath.com/dmp/v2.0"
+TOKEN_URL = "https://auth.mediamath.com/oauth/token"  # noqa: S105  # an address
+SESSION_URL = "https://api.mediamath.com/api/v2.0/session"
 
 
 class LogFields(Section):
@@ -50,7 +57,38 @@ class ProcessingLogSettings(Section):
     """After its upload a file should be confirmed or rejected."""
 
 
+class SegmentsAuth(Section):
+    """The log-in of the Audience Segments API; what its kinds need stands in `rules`."""
+
+    send: Literal["bearer", "session", "both"] = "bearer"
+    """What a call brings: the token, the session cookie of the older API, or both."""
+    token_url: Url = TOKEN_URL
+    grant: Literal["password", "password-realm"] = "password"
+    realm: Text | None = None
+    """For password-realm."""
+    audience: Text = "https://api.mediamath.com/"
+    """The API that the token is for."""
+    username: Text
+    password_file: LocalPath
+    client_id: Text
+    client_secret_file: LocalPath
+    session_url: Url = SESSION_URL
+    """Where a token is exchanged for the cookie."""
+
+
+class AudienceSegmentsSettings(Section):
+    """The Audience Segments API: what the account's segments are called (docs/taxonomy.md)."""
+
+    url: Url = SEGMENTS_URL
+    vendor_id: Annotated[int, Field(ge=1)]
+    """The data vendor, from the partnerships team."""
+    requests_per_second: Annotated[float, Field(gt=0, le=100)] = 5
+    """At most."""
+    auth: SegmentsAuth
+
+
 class PlatformSettings(Section):
     """APIs that an account uses beside SFTP; none unless they are named."""
 
     processing_log: ProcessingLogSettings | None = None
+    audience_segments: AudienceSegmentsSettings | None = None

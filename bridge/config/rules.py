@@ -6,6 +6,7 @@ The rules read the document, not the model: so a fault of one key hides no fault
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -162,6 +163,21 @@ def _statuses(log: Place) -> Iterator[Fault]:
                 yield place.fault(f"has a status of {written(earlier.path)} too; a status means one thing")
 
 
+def _segments_log_in(root: Place) -> Iterator[Fault]:
+    for account in root["accounts"]:
+        segments = account["platform"]["audience_segments"]
+        auth = segments["auth"]
+        if auth["grant"].text == "password-realm" and not auth["realm"].given:
+            yield auth["realm"].fault("missing; grant password-realm needs it")
+        if auth["realm"].given and auth["grant"].text != "password-realm":
+            yield auth["realm"].fault("is for grant password-realm; write that, or remove it")
+        for address in (segments["url"], auth["token_url"], auth["session_url"]):
+            if _goes_plain(address.text):
+                yield address.fault(
+                    "would send credentials in the open; write https://, as http:// is for this machine alone"
+                )
+
+
 def _one_quota(root: Place) -> Iterator[Fault]:
     """Two accounts on one log-in would each spend the whole quota (design.md, invariant 4)."""
     first: dict[tuple[str, str, str], Place] = {}
@@ -254,6 +270,7 @@ _WHOLE: tuple[Callable[[Place], Iterator[Fault]], ...] = (
     _names,
     _credentials,
     _processing_logs,
+    _segments_log_in,
     _one_quota,
     _accounts_exist,
     _topics,

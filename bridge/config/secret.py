@@ -177,3 +177,8 @@ def _files(config: Config) -> Iterator[tuple[Location, Path]]:
         log = account.platform.processing_log
         if log is not None and log.password_file is not None:
             yield ("accounts", at, "platform", "processing_log", "password_file"), log.password_file
+        segments = account.platform.audience_segments
+        if segments is not None:
+            auth = ("accounts", at, "platform", "audience_segments", "auth")
+            yield (*auth, "password_file"), segments.auth.password_file
+            yield (*auth, "client_secret_file"), segments.auth.client_secret_file
