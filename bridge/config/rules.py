@@ -6,7 +6,6 @@ The rules read the document, not the model: so a fault of one key hides no fault
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit

@@ -154,6 +154,10 @@ class Api:
         """Give the connection back."""
         self._client.close()
 
+    def cookie(self, name: str) -> str | None:
+        """The value of a cookie that answers have set; None: there is none."""
+        return next((cookie.value for cookie in self._client.cookies.jar if cookie.name == name), None)
+
     def _connected(self) -> httpx2.Client:
         """No redirect is followed: the credentials would go along."""
         return httpx2.Client(
@@ -391,8 +395,11 @@ def _retry_after(text: str, now: int) -> int:
 def _fault(content: bytes) -> tuple[str, str]:
     """Code and message of the first error in an answer, printable and short; empty: there is none."""
     try:
-        errors = json.loads(content)["errors"]
-        return printable(errors[0].get("code")), printable(errors[0].get("message"))
+        said = json.loads(content)
+        if isinstance(said.get("error"), str):  # OAuth's (RFC 6749, 5.2)
+            return printable(said["error"]), printable(said.get("error_description"))
+        first = said["errors"][0]
+        return printable(first.get("code")), printable(first.get("message"))
     except (ValueError, RecursionError, TypeError, AttributeError, LookupError):
         return "", ""
 

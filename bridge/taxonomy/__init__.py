@@ -9,12 +9,23 @@
 | fields, names | the text of one field: code, uniques, price, flag; names and their HTML entities |
 | tree | rows become nodes: paths, codes, ids, parents, prices; what the seed's rules say of them together |
 | model | the frozen taxonomy |
+| matching, difference | which node is which of another taxonomy, and what becomes of it |
 | render | the taxonomy as CSV, YAML, JSON, and as bodies of requests |
 
 Source of the rules: the seed audience_segments_api, Taxonomy Format and Operations; told in docs/taxonomy.md.
 Nothing here knows a stream, an account or the network.
 """
 
+from bridge.taxonomy.difference import (
+    Change,
+    Difference,
+    FieldChange,
+    Kind,
+    Permission,
+    difference,
+    merged,
+    unknown_ids,
+)
 from bridge.taxonomy.fault import Fault, Faults, Severity
 from bridge.taxonomy.model import Node, Path, Permissions, Taxonomy
 from bridge.taxonomy.reading import Reading, form_of, read, read_bytes
@@ -22,22 +33,30 @@ from bridge.taxonomy.render import Form, creation, lost, price_text, update, wri
 from bridge.taxonomy.rules import Rules
 
 __all__ = [
+    "Change",
+    "Difference",
     "Fault",
     "Faults",
+    "FieldChange",
     "Form",
+    "Kind",
     "Node",
     "Path",
+    "Permission",
     "Permissions",
     "Reading",
     "Rules",
     "Severity",
     "Taxonomy",
     "creation",
+    "difference",
     "form_of",
     "lost",
+    "merged",
     "price_text",
     "read",
     "read_bytes",
+    "unknown_ids",
     "update",
     "written",
 ]

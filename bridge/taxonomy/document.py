@@ -13,7 +13,7 @@ from bridge.taxonomy import fields, names
 from bridge.taxonomy.fault import Faults, Severity, Unreadable, Wrong, quoted
 from bridge.taxonomy.model import Path, Permissions, Taxonomy
 from bridge.taxonomy.rules import LONGEST_NAME, Rules
-from bridge.taxonomy.tree import DOCUMENT, VALUES, Cell, Tree
+from bridge.taxonomy.tree import ANSWER, DOCUMENT, VALUES, Cell, Tree
 from bridge.taxonomy.value import Kind, Value
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def read(document: Value, faults: Faults, rules: Rules, *, json: bool) -> Taxono
     reader = _Reader(faults, answer=answer, json=json)
     reader.known(top, TOP)
     use_hash = reader.scalar(top, "use_hash", _use_hash) or False
-    tree = Tree(faults, replace(rules, hashed=use_hash or rules.hashed), DOCUMENT)
+    tree = Tree(faults, replace(rules, hashed=use_hash or rules.hashed), ANSWER if answer else DOCUMENT)
     _Nodes(reader, tree, faults).add(taxonomy, ())
     root = tree.root()
     if root is None:

@@ -29,6 +29,8 @@ class Shape(NamedTuple):
 TABLE = Shape("full_path", ("code", "uniques", "wholesale_cpm", "retail_cpm"), fields.flag)
 DOCUMENT = Shape("name", ("code", "uniques", "retail_cpm"), fields.truth)
 """The seed's example to be created has no wholesale_cpm."""
+ANSWER = Shape("name", (), fields.truth)
+"""What the platform holds is as it is: where something is missing, an update may bring it."""
 
 
 class Cell(NamedTuple):
