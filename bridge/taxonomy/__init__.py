@@ -10,6 +10,7 @@
 | tree | rows become nodes: paths, codes, ids, parents, prices; what the seed's rules say of them together |
 | model | the frozen taxonomy |
 | matching, difference | which node is which of another taxonomy, and what becomes of it |
+| fingerprint | whether two are the same, for those who keep no copy |
 | render | the taxonomy as CSV, YAML, JSON, and as bodies of requests |
 
 Source of the rules: the seed audience_segments_api, Taxonomy Format and Operations; told in docs/taxonomy.md.
@@ -22,11 +23,13 @@ from bridge.taxonomy.difference import (
     FieldChange,
     Kind,
     Permission,
+    all_new,
     difference,
     merged,
     unknown_ids,
 )
 from bridge.taxonomy.fault import Fault, Faults, Severity
+from bridge.taxonomy.fingerprint import fingerprint
 from bridge.taxonomy.model import Node, Path, Permissions, Taxonomy
 from bridge.taxonomy.reading import Reading, form_of, read, read_bytes
 from bridge.taxonomy.render import Form, creation, lost, price_text, update, written
@@ -48,8 +51,10 @@ __all__ = [
     "Rules",
     "Severity",
     "Taxonomy",
+    "all_new",
     "creation",
     "difference",
+    "fingerprint",
     "form_of",
     "lost",
     "merged",

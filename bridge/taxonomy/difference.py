@@ -43,7 +43,7 @@ class Change:
 
     kind: Kind
     path: Path
-    """Where it will stand; of a removed one, where it stood."""
+    """Where it will stand; of a removed one, where it would."""
     node: Node
     """As it will be; a removed one as it was."""
     fields: tuple[FieldChange, ...] = ()
@@ -113,6 +113,15 @@ def difference(before: Taxonomy, after: Taxonomy) -> Difference:
     )
 
 
+def all_new(after: Taxonomy) -> Difference:
+    """What becomes of nothing."""
+    nodes = after.walk()
+    return Difference(
+        changes=tuple(Change(kind=Kind.ADDED, path=path, node=node) for path, node in nodes),
+        permitted=_permitted(after.permissions),
+    )
+
+
 def unknown_ids(before: Taxonomy, after: Taxonomy) -> tuple[tuple[Path, int], ...]:
     """Nodes of `after` whose ids `before` does not have, or not at that root."""
     ids = {node.id for _, node in before.walk()}
@@ -152,10 +161,11 @@ def _changes(before: Taxonomy, after: Taxonomy, found: Matches) -> Iterator[Chan
 
 
 def _removals(before: Taxonomy, found: Matches) -> Iterator[Change]:
-    known = set(found.values())
+    became = {was: path for path, was in found.items()}
     for path, node in before.walk():
-        if path not in known:
-            yield Change(kind=Kind.REMOVED, path=path, node=node)
+        if path not in became:
+            became[path] = (*became[path[:-1]], node.name)
+            yield Change(kind=Kind.REMOVED, path=became[path], node=node)
 
 
 def _fields(names: tuple[str, ...], old: object, new: object) -> tuple[FieldChange, ...]:
