@@ -114,7 +114,7 @@ def apply(
         made = _made(target, client)
         if document is not None and not _is_kept(made, document, target):
             raise BridgeError(
-                f"nothing was changed: {kept} is of another file, or of another state of the platform; plan again"
+                f"nothing was changed: {kept} is of another file or state of the platform; plan again"
             )
         tables.show(drawn(made))
         if not made.difference:
