@@ -25,7 +25,7 @@ from bridge.taxonomy import (
     read_bytes,
     update,
 )
-from bridge.taxonomy.fault import Wrong
+from bridge.taxonomy.fault import Severity, Wrong
 from bridge.taxonomy.fields import code
 
 T = TypeVar("T")
@@ -214,7 +214,9 @@ class Segments:
             raise self._unreadable("is nested too deeply") from None
         reading = read_bytes(content, "answer", Form.JSON, AS_HELD)
         if reading.taxonomy is None:
-            raise self._unreadable(f"breaks the rules of a taxonomy: {reading.faults[0].reason}")
+            first = next(fault for fault in reading.faults if fault.severity is Severity.FAULT)
+            what = f"holds a taxonomy that is not to be read: {first.field or 'data'}: {first.what}"
+            raise self._unreadable(what, remedy="ask support to correct it there")
         told = data.get("use_hash")
         hashed = told if isinstance(told, bool) else any(map(_is_text, reading.taxonomy.codes))
         return Held(
@@ -236,10 +238,11 @@ class Segments:
             raise self._unreadable("has no mapping as its data")
         return data
 
-    def _unreadable(self, what: str) -> CallFailed:
+    def _unreadable(self, what: str, remedy: str = "") -> CallFailed:
         site = self._api.site
         return CallFailed(
-            f"the answer of {site.name} at {site.url} {what}; see that {self._setting}.url is right",
+            f"the answer of {site.name} at {site.url} {what}; "
+            f"{remedy or f'see that {self._setting}.url is right'}",
             outcome=Outcome.UNKNOWN,
         )
 
