@@ -23,6 +23,7 @@ from bridge.platform.applying import Applied, Verdict
 from bridge.platform.plan import Document, Plan, disagreements, faults, planned
 from bridge.platform.segments import Held, Segments
 from bridge.taxonomy import Permissions, Rules, Taxonomy, names
+from bridge.units import parse_duration
 
 FAILED = 1
 CHANGES = 3
@@ -103,10 +104,17 @@ def apply(
     allow_removals: Annotated[
         bool, typer.Option("--allow-removals", help="Segments, or much of the tree, may be lost by it.")
     ] = False,
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="TIME", help="Look so long for the platform to show it.")
+    ] = "30s",
 ) -> None:
     """Make the platform's taxonomy that of FILE: show the plan, ask, post the whole, read it back."""
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody can be asked without a terminal; look at the plan, then say --yes")
+    try:
+        settling = parse_duration(wait)
+    except ValueError as error:
+        raise UsageError(f"--wait {error}") from None
     rules = Rules(hashed=hashed, below_wholesale=below_wholesale)
     target = _target(file, rules, account_of(config, account), taxonomy_id)
     document = None if kept is None else _kept(kept)
@@ -125,7 +133,7 @@ def apply(
             print("Nothing was changed.")
             raise typer.Exit(FAILED)
         with _interrupted():
-            result = applying.apply(made, client, target.account.clock)
+            result = applying.apply(made, client, target.account.clock, settling=settling)
     _tell(result, made, target)
 
 

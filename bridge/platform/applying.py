@@ -18,9 +18,6 @@ from bridge.platform.plan import Basis, Plan, planned
 from bridge.platform.segments import Held, Platform
 from bridge.taxonomy import Difference, Path, unknown_ids
 
-SETTLING = 30 * SECOND
-"""How long the platform is looked at before it is said that it does not show what was posted; ms."""
-
 LONGEST_PAUSE = 5 * SECOND
 """Between two looks; ms."""
 
@@ -82,10 +79,17 @@ def apply(
     platform: Platform,
     clock: Clock,
     *,
+    settling: int,
     stop: threading.Event | None = None,
-    settling: int = SETTLING,
 ) -> Applied:
     """Post the plan, once, if the platform is as it was planned on.
+
+    Args:
+        plan: What to post.
+        platform: Where to.
+        clock: Whose time is waited.
+        settling: How long the platform is looked at until it shows what was posted; ms.
+        stop: Once it is set, it is looked at no more.
 
     Raises:
         NotApplied: It is not, or it refuses, or it could not be asked.

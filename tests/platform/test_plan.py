@@ -106,7 +106,7 @@ def edited(draw, taxonomy: Taxonomy) -> Taxonomy:
 
 
 def posted(platform: HoldingPlatform, plan: Plan) -> int:
-    result = apply(plan, platform, SystemClock())
+    result = apply(plan, platform, SystemClock(), settling=0)
     assert (result.verdict, bool(result.missing)) == (Verdict.DONE, False)
     assert result.taxonomy_id is not None
     return result.taxonomy_id
