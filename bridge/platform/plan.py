@@ -134,6 +134,8 @@ def faults(held: Held | None, file: Taxonomy, vendor_id: int, granted: Permissio
         yield f"vendor_id {file.vendor_id} is not the account's, {vendor_id}; correct one of them"
     if held is not None:
         yield from _strangers(held, file)
+    elif any(node.id is not None for _, node in file.walk()):
+        yield "has ids, and no taxonomy has its name; say which it is with --id, or leave all ids out"
     kept = None if held is None else held.taxonomy.permissions
     for one in _ungranted(kept if file.permissions is None else file.permissions, granted):
         what = f"{KINDS[one.kind]} {one.id} is not granted to vendor {vendor_id}"
