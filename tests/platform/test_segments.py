@@ -1,6 +1,8 @@
 """The client of the Audience Segments API, against the stand-in, and a server that does whatever one may."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from bridge.clock import HOUR, SECOND
 from bridge.errors import BridgeError
 from bridge.platform.api import CallFailed, Outcome
+from bridge.platform.plan import planned
 from bridge.sandbox.faults import Kind
 from bridge.sandbox.taxonomies.settings import Needs
 from bridge.taxonomy import Node, Rules, Taxonomy, creation, read
@@ -44,6 +47,21 @@ def test_create_get_update_list_grants(vendor: Vendor):
         assert client.grants(1234) == ACME.permissions
         assert client.codes(taxonomy_id) == {"1234567", "1234568"}
         assert (vendor.one.writes.created, vendor.one.writes.updated) == (2, 1)
+
+
+def test_the_seeds_creation_is_posted_exactly(vendor: Vendor):
+    """A YAML file becomes the body of the seed's example: each key, value and kind, and their order."""
+    with vendor.running(), Answering(said({"data": {"taxonomy_id": 1}})) as server:
+        with vendor.client(url=server.url) as client:
+            client.create(ACME)
+        (asked,) = server.asked
+    example = (FILES / "seed_example.json").read_bytes()
+    assert (asked.method, asked.target, asked.headers["content-type"]) == (
+        "POST",
+        "/audience_segments",
+        "application/json",
+    )
+    assert json.loads(asked.body, object_pairs_hook=list) == json.loads(example, object_pairs_hook=list)
 
 
 @pytest.mark.parametrize(
@@ -313,6 +331,22 @@ def test_what_the_platform_holds_may_lack_what_a_file_must_have(saying):
     assert (held.taxonomy.use_hash, held.tells_hash) == (True, False)
     with saying(data(use_hash=True)) as client:
         assert client.get(5).tells_hash
+
+
+def test_a_taxonomy_of_sixty_thousand_nodes(saying):
+    """It is read, and a plan of one price says one change."""
+    segments = [
+        {"name": f"S {at}", "id": at, "code": str(at), "uniques": at, "retail_cpm": 1.5, "buyable": True}
+        for at in range(100, 60_100)
+    ]
+    with saying(tree(*segments)) as client:
+        held = client.get(5)
+    first, *others = held.taxonomy.root.children
+    children = (*others, replace(first, id=None, retail_cpm=Decimal(2)))
+    plan = planned(held, replace(held.taxonomy, root=replace(held.taxonomy.root, children=children)), 1234)
+    assert held.taxonomy.nodes == 60_001
+    assert [change.path[1:] for change in plan.difference.changes] == [("S 100",)]
+    assert plan.counts["change"] == 1
 
 
 def test_a_list_of_unknown_form(saying):
