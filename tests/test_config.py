@@ -200,7 +200,37 @@ PARTNER = [("streams/0/user_namespace", "partner"), ("streams/0/user_table_id", 
 
 LOG = "accounts[0].platform.processing_log"
 PLAIN = "sends the password over http:// to another machine; write https://, or set allow_plain_http"
+SEGMENTS = {
+    "vendor_id": "1234",
+    "auth": {"username": "u", "password_file": "p", "client_id": "c", "client_secret_file": "s"},
+}
+"""What an account must say of the Audience Segments API."""
+
+
+def of_segments(**differing):
+    """A change to an account that names the API."""
+    return ("accounts/0/platform/audience_segments", changed(*differing.items(), base=SEGMENTS))
+
+
+_SEGMENTS = "accounts[0].platform.audience_segments"
+_PLAINLY = "sends credentials over http:// to another machine; write https://, or set allow_plain_http"
+
 FAULTY = [
+    ([of_segments(vendor_id=0)], f"{_SEGMENTS}.vendor_id: must be at least 1; change it"),
+    (
+        [of_segments(**{"auth/username": REMOVED})],
+        f"{_SEGMENTS}.auth.username: missing; this key is required",
+    ),
+    (
+        [of_segments(**{"auth/grant": "password-realm"})],
+        f"{_SEGMENTS}.auth.realm: missing; grant password-realm needs it",
+    ),
+    (
+        [of_segments(**{"auth/realm": "r"})],
+        f"{_SEGMENTS}.auth.realm: is for grant password-realm; write that, or remove it",
+    ),
+    ([of_segments(url="http://api.example.com/v2")], f"{_SEGMENTS}.url: {_PLAINLY}"),
+    ([of_segments(**{"auth/token_url": "http://10.0.0.1/t"})], f"{_SEGMENTS}.auth.token_url: {_PLAINLY}"),
     # required
     ([("kafka", REMOVED)], f"kafka.bootstrap_servers: {MISSING}"),
     ([("kafka/bootstrap_servers", None)], f"kafka.bootstrap_servers: {EMPTY}"),
@@ -654,6 +684,9 @@ SOUND = [
         ("accounts/0/sftp/private_key_file", "key"),
         ("accounts/0/sftp/password_file", REMOVED),
     ],
+    [of_segments()],
+    [of_segments(url="http://127.0.0.1:8081/dmp", **{"auth/token_url": "http://[::1]/t"})],
+    [of_segments(url="http://sandbox/dmp", allow_plain_http="true")],
     [("accounts/1", second("accounts", name="b", **{"sftp/username": "other"}))],
     [("accounts/1", second("accounts", name="b", **{"sftp/port": 22}))],
     [("accounts/0/sftp/known_hosts_file", "known_hosts"), ("accounts/0/sftp/host_key", REMOVED)],

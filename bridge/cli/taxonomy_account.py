@@ -12,9 +12,7 @@ import typer
 from bridge.clock import Clock, SystemClock
 from bridge.config import AudienceSegmentsSettings, Config, Stream, load
 from bridge.errors import UsageError
-from bridge.platform.segments import Segments
-
-KEY = "platform.audience_segments"
+from bridge.platform.segments import KEY, Segments
 
 AccountName = Annotated[
     str | None,

@@ -84,6 +84,8 @@ class AudienceSegmentsSettings(Section):
     """The data vendor, from the partnerships team."""
     requests_per_second: Annotated[float, Field(gt=0, le=100)] = 5
     """At most."""
+    allow_plain_http: bool = False
+    """Credentials may go over http:// to another machine."""
     auth: SegmentsAuth
 
 

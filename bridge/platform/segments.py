@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from bridge.clock import MINUTE, Clock
-from bridge.config import AudienceSegmentsSettings
+from bridge.config import AudienceSegmentsSettings, Config
+from bridge.errors import UsageError
 from bridge.platform.api import Api, CallFailed, Json, Limits, Outcome, Site
 from bridge.platform.log_in import LogIn
 from bridge.taxonomy import (
@@ -29,6 +30,9 @@ from bridge.taxonomy.fault import Severity, Wrong
 from bridge.taxonomy.fields import code
 
 T = TypeVar("T")
+
+KEY = "platform.audience_segments"
+"""Of an account."""
 
 PATH = "/audience_segments"
 
@@ -155,11 +159,6 @@ class Segments:
         """A taxonomy with its ids and permissions."""
         return self._held(self._asked(lambda: self._api.get(f"{PATH}/{taxonomy_id}")), taxonomy_id)
 
-    def codes(self, taxonomy_id: int) -> frozenset[str]:
-        """Those of its segments that can be bought."""
-        nodes = self.get(taxonomy_id).taxonomy.walk()
-        return frozenset(node.code for _, node in nodes if node.buyable and node.code is not None)
-
     def grants(self, vendor_id: int) -> Permissions:
         """The entities that a vendor's taxonomies may be permitted to."""
         data = self._data(self._asked(lambda: self._api.get(f"{PATH}/grants/{vendor_id}")))
@@ -245,6 +244,29 @@ class Segments:
             f"{remedy or f'see that {self._setting}.url is right'}",
             outcome=Outcome.UNKNOWN,
         )
+
+
+def taxonomies(
+    config: Config, clock: Clock, stop: threading.Event | None = None
+) -> Callable[[str, int], Taxonomy]:
+    """For the bridge: the taxonomy of an id, as the account of this name sees it at the platform now.
+
+    It may take minutes. Raises BridgeError, in one line, for whatever keeps it from being had.
+    """
+
+    def taxonomy(account: str, taxonomy_id: int) -> Taxonomy:
+        at = [one.name for one in config.accounts].index(account)
+        settings = config.accounts[at].platform.audience_segments
+        setting = f"accounts[{at}].{KEY}"
+        if settings is None:
+            raise UsageError(f"{setting} is missing, and taxonomy {taxonomy_id} is at the platform; write it")
+        client = Segments(settings, setting=setting, clock=clock, stop=stop)
+        try:
+            return client.get(taxonomy_id).taxonomy
+        finally:
+            client.close()
+
+    return taxonomy
 
 
 def printable(said: object) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from bridge.clock import HOUR, SECOND
+from bridge.config import PlatformSettings, load
 from bridge.errors import BridgeError
 from bridge.platform.api import CallFailed, Outcome
 from bridge.platform.plan import planned
+from bridge.platform.segments import taxonomies
 from bridge.sandbox.faults import Kind
 from bridge.sandbox.taxonomies.settings import Needs
 from bridge.taxonomy import Node, Rules, Taxonomy, creation, read
@@ -45,7 +47,6 @@ def test_create_get_update_list_grants(vendor: Vendor):
         assert [one.id for one in client.list(buyable=True).taxonomies] == [100123]
         assert client.list(buyable=True, like="foo").taxonomies == ()
         assert client.grants(1234) == ACME.permissions
-        assert client.codes(taxonomy_id) == {"1234567", "1234568"}
         assert (vendor.one.writes.created, vendor.one.writes.updated) == (2, 1)
 
 
@@ -377,3 +378,18 @@ def test_a_creation_that_tells_no_id(saying):
     with saying({"data": {}}) as client, pytest.raises(CallFailed, match="has no taxonomy_id") as failure:
         client.create(ACME)
     assert failure.value.outcome is Outcome.UNKNOWN
+
+
+def test_what_the_bridge_asks(vendor: Vendor):
+    """The taxonomy of an id for an account of the configuration; an account without the API names the key."""
+    with vendor.running(), vendor.client() as client:
+        taxonomy_id = client.create(ACME)
+        config = load(vendor.write_config(), {})
+        assert taxonomies(config, vendor.waited)("default", taxonomy_id).codes == ACME.codes
+        with pytest.raises(BridgeError, match="there is no taxonomy 7"):
+            taxonomies(config, vendor.waited)("default", 7)
+        bare = config.model_copy(
+            update={"accounts": (config.accounts[0].model_copy(update={"platform": PlatformSettings()}),)}
+        )
+        with pytest.raises(BridgeError, match=r"accounts\[0\].platform.audience_segments is missing"):
+            taxonomies(bare, vendor.waited)("default", 7)
