@@ -149,7 +149,23 @@ def _account(account: Schema) -> Schema:
     apis = cast("Schema", cast("Schema", account["properties"])["platform"])
     log = cast("Schema", cast("Schema", apis["properties"])["processing_log"])
     password_of_its_own = _without(log, "password_file", password=secret) | {"type": ["null", "object"]}
-    return _without(account, "name", sftp=known, platform=_without(apis, processing_log=password_of_its_own))
+    segments = _segments(cast("Schema", cast("Schema", apis["properties"])["audience_segments"]))
+    apis = _without(apis, processing_log=password_of_its_own, audience_segments=segments)
+    return _without(account, "name", sftp=known, platform=apis)
+
+
+def _segments(segments: Schema) -> Schema:
+    """The Audience Segments API; its secrets are named as others are."""
+    secret = cluster_schema.secret_key()
+    auth = _without(
+        cast("Schema", cast("Schema", segments["properties"])["auth"]),
+        "password_file",
+        "client_secret_file",
+        password=secret,
+        client_secret=secret,
+    )
+    auth |= {"required": [*cast("list[str]", auth["required"]), "password", "client_secret"]}
+    return _without(segments, auth=auth) | {"type": ["null", "object"]}
 
 
 def _config(sections: Mapping[str, Schema]) -> Schema:

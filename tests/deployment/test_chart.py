@@ -238,6 +238,8 @@ def test_secrets_are_files_of_secrets_that_are_there(everything):
             ("s2s-cookies", "password", "accounts/cookies/password"),
             ("s2s-devices", "ssh-privatekey", "accounts/devices/private_key"),
             ("s2s-devices-log", "password", "accounts/devices/processing_log"),
+            ("s2s-segments", "password", "accounts/cookies/audience_segments_password"),
+            ("s2s-segments", "client-secret", "accounts/cookies/audience_segments_client_secret"),
             ("kafka-bridge", "password", "kafka/sasl.password"),
             ("kafka-cluster-ca", "ca.crt", "kafka/ssl.ca.pem"),
             ("registry", "password", "schema-registry/password"),
@@ -317,7 +319,7 @@ def test_who_may_talk_to_whom(everything, matrix):
         assert spec["podSelector"]["matchLabels"].items() <= metadata["labels"].items()
     names_, others = spec["egress"]
     assert {(port["protocol"], port["port"]) for port in names_["ports"]} == {("UDP", 53), ("TCP", 53)}
-    assert sorted(port["port"] for port in others["ports"]) == [443, 2022, 2222, 8443, 9093, 9094, 9095]
+    assert sorted(port["port"] for port in others["ports"]) == [443, 2022, 2222, 8443, 9093, 9094, 9095, 9443]
     assert others["to"] == [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
     (ingress,) = spec["ingress"]
     assert ingress["from"] == [

@@ -186,6 +186,16 @@ def log(**settings):
 
 
 KEYED = sftp(password=None, private_key={"existingSecret": "a", "key": "b"})["accounts"]["default"]
+
+
+def segments(auth=(), **settings):
+    """The account's Audience Segments API, and what it says of its log-in."""
+    secret = {"existingSecret": "a", "key": "b"}
+    needed = {"username": "u", "client_id": "c", "password": secret, "client_secret": secret}
+    api = {"vendor_id": 1234, "auth": needed | dict(auth)} | settings
+    return {"accounts": {"default": {"platform": {"audience_segments": api}}}}
+
+
 OTHER = client()["clients"]["b"]
 
 
@@ -271,6 +281,19 @@ REFUSED = {
     "waiting for a log that is not there": (
         {"accounts": {"default": {"wait_for_confirmation": True}}},
         "accounts.default.wait_for_confirmation: needs platform.processing_log",
+    ),
+    "a secret as a path": (segments({"password_file": "/x"}), "additional properties 'password_file'"),
+    "a grant without its realm": (
+        segments({"grant": "password-realm"}),
+        "accounts.default.platform.audience_segments.auth.realm: missing; grant password-realm needs it",
+    ),
+    "a realm without its grant": (
+        segments({"realm": "r"}),
+        "accounts.default.platform.audience_segments.auth.realm: is for grant password-realm",
+    ),
+    "a token in the open": (
+        segments({"token_url": "http://auth.example.com/token"}),
+        "accounts.default.platform.audience_segments.auth.token_url: sends credentials over http://",
     ),
     "a topic of two clients": (
         client(topics=["acme.segments"]),

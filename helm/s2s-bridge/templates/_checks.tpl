@@ -4,7 +4,7 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 */}}
 {{- define "s2s-bridge.checks" -}}
 {{- $faults := list -}}
-{{- range list "names" "namespaces" "schemas" "taxonomies" "topics" "audiences" "accounts" "files" "replays" "cluster" -}}
+{{- range list "names" "namespaces" "schemas" "taxonomies" "topics" "audiences" "accounts" "audienceSegments" "files" "replays" "cluster" -}}
   {{- range include (printf "s2s-bridge.faults.%s" .) $ | splitList "\n" -}}
     {{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}
   {{- end -}}

@@ -32,11 +32,15 @@ where plain printing would write 2e+10.
   {{- if $values.sftp.known_hosts -}}{{- $_ := set $sftp "known_hosts_file" (printf "known-hosts.%s" $name) -}}{{- end -}}
   {{- $account := merge (dict "name" $name "sftp" $sftp) (omit $values "sftp" "platform") -}}
   {{- with $values.platform -}}
-    {{- $platform := omit . "processing_log" -}}
+    {{- $platform := omit . "processing_log" "audience_segments" -}}
     {{- if not (kindIs "invalid" .processing_log) -}}
       {{- $log := omit .processing_log "password" -}}
       {{- if .processing_log.password -}}{{- $_ := set $log "password_file" (printf "%s/accounts/%s/processing_log" $.Values.secretsMountPath $name) -}}{{- end -}}
       {{- $_ := set $platform "processing_log" $log -}}
+    {{- end -}}
+    {{- with .audience_segments -}}
+      {{- $folder := printf "%s/accounts/%s" $.Values.secretsMountPath $name -}}
+      {{- $_ := set $platform "audience_segments" (include "s2s-bridge.audienceSegments" (dict "settings" . "folder" $folder) | fromJson) -}}
     {{- end -}}
     {{- $_ := set $account "platform" $platform -}}
   {{- end -}}
@@ -56,6 +60,10 @@ where plain printing would write 2e+10.
   {{- end -}}
   {{- with ((($values.platform | default dict).processing_log) | default dict).password -}}
     {{- $files = append $files (merge (dict "path" (printf "accounts/%s/processing_log" $name)) .) -}}
+  {{- end -}}
+  {{- with ($values.platform | default dict).audience_segments -}}
+    {{- $files = append $files (merge (dict "path" (printf "accounts/%s/audience_segments_password" $name)) .auth.password) -}}
+    {{- $files = append $files (merge (dict "path" (printf "accounts/%s/audience_segments_client_secret" $name)) .auth.client_secret) -}}
   {{- end -}}
 {{- end -}}
 {{- range $property, $secret := .Values.config.kafka.secret_properties -}}
@@ -101,6 +109,9 @@ where plain printing would write 2e+10.
   {{- $ports = append $ports (.sftp.port | default 2222) -}}
   {{- $log := (.platform | default dict).processing_log -}}
   {{- if not (kindIs "invalid" $log) -}}{{- $urls = append $urls ($log.url | default "https:") -}}{{- end -}}
+  {{- with (.platform | default dict).audience_segments -}}
+    {{- $urls = concat $urls (values (include "s2s-bridge.audienceSegments.urls" . | fromJson)) -}}
+  {{- end -}}
 {{- end -}}
 {{- range $urls -}}
   {{- $authority := regexFind "^https?://[^/]+" . -}}
