@@ -22,12 +22,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=False,
 )
-app.command("list")(taxonomy_platform.list_)
-app.command("get")(taxonomy_platform.get)
-app.command("grants")(taxonomy_platform.grants)
-app.command("pull")(taxonomy_platform.pull)
-app.command("plan")(taxonomy_apply.plan)
-app.command("apply")(taxonomy_apply.apply)
 
 
 @app.command("check")
@@ -89,3 +83,11 @@ def _object(file: Path, reading: Reading) -> dict[str, object]:
         "faults": [asdict(fault) for fault in reading.faults],
         "further_faults": reading.further,
     }
+
+
+app.command("list")(taxonomy_platform.list_)
+app.command("get")(taxonomy_platform.get)
+app.command("grants")(taxonomy_platform.grants)
+app.command("pull")(taxonomy_platform.pull)
+app.command("plan")(taxonomy_apply.plan)
+app.command("apply")(taxonomy_apply.apply)
