@@ -75,7 +75,9 @@ def account_of(file: Path, name: str | None) -> SegmentsAccount:
     ]
     if not having:
         which = "no account" if name is None else f"account {name}"
-        raise UsageError(f"{which} of {file} has {KEY}, but {KEY} is needed; write it (docs/taxonomy.md)")
+        raise UsageError(
+            f"{which} of {file} has {KEY}, but {KEY} is needed; write it (docs/audience-segments.md)"
+        )
     if len(having) > 1:
         names = ", ".join(account.name for account in having)
         raise UsageError(f"several accounts have {KEY}: {names}; say which with --account")

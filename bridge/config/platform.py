@@ -77,7 +77,7 @@ class SegmentsAuth(Section):
 
 
 class AudienceSegmentsSettings(Section):
-    """The Audience Segments API: what the account's segments are called (docs/taxonomy.md)."""
+    """The Audience Segments API: what the account's segments are called (docs/audience-segments.md)."""
 
     url: Url = SEGMENTS_URL
     vendor_id: Annotated[int, Field(ge=1)]
