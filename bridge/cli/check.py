@@ -43,7 +43,7 @@ def connections(config: Config) -> int:
     """Print what is found outside, as it is found; returns the exit code."""
     clock, code = SystemClock(), 0
     log.configure(form=config.logging.format, level="error", clock=clock)
-    for finding in connect(config, over_sftp(clock)):
+    for finding in connect(config, over_sftp(config, clock)):
         good = finding.verdict is Verdict.GOOD
         print(" ".join(str(finding).split()), file=sys.stdout if good else sys.stderr, flush=True)
         code = max(code, CODES[finding.verdict])

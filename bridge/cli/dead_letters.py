@@ -63,7 +63,7 @@ def redrive(config: ConfigFile, reason: OnlyReason = None) -> None:
     memory.fit()
     log_beside(settings.logging, clock)
     stop = stopped_by_signals()
-    with redriving(settings, over_sftp(clock), wanted) as work:
+    with redriving(settings, over_sftp(settings, clock), wanted) as work:
         _tell(work.found.damaged)
         if not work.idle:
             _redrive(work, stop)

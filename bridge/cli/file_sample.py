@@ -32,7 +32,11 @@ def file_sample(config: ConfigFile, stream: Stream, events: Events = 1000, outpu
     if output is not None and not folder:
         _refuse_existing(output)
     made = sample(
-        settings, over_sftp(clock), stream, events, None if folder or output is None else output.name
+        settings,
+        over_sftp(settings, clock),
+        stream,
+        events,
+        None if folder or output is None else output.name,
     )
     path = (output or Path()) / made.name if folder or output is None else output
     _write(path, made.data)

@@ -70,7 +70,7 @@ def plan(
 
 def _demands(config: Config, clock: SystemClock, rate: float | None, *, topics: bool) -> Demands:
     if topics:
-        return from_topics(config, over_sftp(clock), rate)
+        return from_topics(config, over_sftp(config, clock), rate)
     return from_history(config, clock) if rate is None else given(config, rate)
 
 

@@ -83,7 +83,9 @@ def replay(
     memory.fit()
     log_beside(settings.logging, clock)
     stop = stopped_by_signals()
-    with replaying(settings, over_sftp(clock), request, files=paths, dry=dry_run, stop=stop) as work:
+    with replaying(
+        settings, over_sftp(settings, clock), request, files=paths, dry=dry_run, stop=stop
+    ) as work:
         if _read(work, stop):
             if dry_run:
                 _tell_forecast(rehearse(work, stop))
@@ -139,7 +141,7 @@ def _cancel(settings: Config, name: str | None) -> None:
         raise UsageError("--cancel: of which replay? Give its --name; s2s-bridge status lists them")
     clock = SystemClock()
     log_beside(settings.logging, clock)
-    cancel(settings, over_sftp(clock), checked_name(name))
+    cancel(settings, over_sftp(settings, clock), checked_name(name))
     print(f"{name}: cancelled; what was sent of it stays sent")
 
 

@@ -31,7 +31,7 @@ def run(config: ConfigFile, until_end: UntilEnd = False, adopt: Adopt = False) -
     clock = SystemClock()
     memory.fit()
     log.configure(form=settings.logging.format, level=settings.logging.level, clock=clock)
-    service = Service(settings, over_sftp(clock), until_end=until_end, adopt=adopt)
+    service = Service(settings, over_sftp(settings, clock), until_end=until_end, adopt=adopt)
     with progress(service.metrics, shown=sys.stderr.isatty()):
         service.run(stopped_by_signals())
 

@@ -89,7 +89,7 @@ class Demo:
             config = self._site.configure(self._broker.address, self._server.port, self._server.host_key)
             stream = stack.enter_context(self._site.log.open("w", encoding="utf-8", buffering=1))
             log.configure(form="json", level="info", clock=self._clock, stream=stream)
-            outside = replace(over_sftp(self._clock), topic_ids=NamedTopics())
+            outside = replace(over_sftp(config, self._clock), topic_ids=NamedTopics())
             service = Service(config, outside, until_end=False, adopt=False)
             pool = stack.enter_context(ThreadPoolExecutor(1, "bridge"))
             stack.callback(ended.set)

@@ -5,11 +5,15 @@ import yaml
 from bridge.sandbox.login import SESSION_PATH, TOKEN_PATH
 from bridge.sandbox.settings import Address, Settings
 from bridge.sandbox.site import CLIENT_ID, SandboxSite
+from bridge.sandbox.taxonomies.settings import Needs
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
 """Addresses that nobody can connect to, and what stands for them on this machine."""
 
 ACCOUNT = "sandbox"
+
+_SENT = {Needs.BEARER: "bearer", Needs.COOKIE: "session", Needs.BOTH: "both"}
+"""What a call must bring, as a bridge's configuration says it."""
 
 
 def introduction(
@@ -28,7 +32,10 @@ def introduction(
             "password_file": str(site.password_file),
             "host_key": host_key,
         },
-        "platform": {"processing_log": {"url": f"http://{page}", "path": settings.log_path}},
+        "platform": {
+            "processing_log": {"url": f"http://{page}", "path": settings.log_path},
+            "audience_segments": _segments(settings, site, f"http://{page}"),
+        },
         "quota": {
             "files_per_hour": settings.limits.files_per_hour,
             "bytes_per_day": settings.limits.bytes_per_day,
@@ -49,6 +56,23 @@ def introduction(
         f"In the configuration of a bridge (its streams then say `account: {ACCOUNT}`):\n\n{snippet}\n"
         "Runs until it is stopped (Ctrl-C)."
     )
+
+
+def _segments(settings: Settings, site: SandboxSite, page: str) -> dict[str, object]:
+    """The Audience Segments API, and the log-in that it wants."""
+    return {
+        "url": f"{page}{settings.segments.base_path}",
+        "vendor_id": settings.segments.vendor.id,
+        "auth": {
+            "send": _SENT[settings.segments.needs],
+            "token_url": f"{page}{TOKEN_PATH}",
+            "username": settings.username,
+            "password_file": str(site.password_file),
+            "client_id": CLIENT_ID,
+            "client_secret_file": str(site.client_secret_file),
+            "session_url": f"{page}{SESSION_PATH}",
+        },
+    }
 
 
 def _reachable(address: Address) -> Address:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.clock import Clock
-from bridge.config import Account
+from bridge.config import Account, Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.remote import Remote
 from bridge.deliver.sftp import SftpRemote
 from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.clients import Clients
 from bridge.ingest.cluster import TopicIds
+from bridge.platform.segments import taxonomies
 from bridge.service.taxonomies import PlatformTaxonomy
 from bridge.spool.disk import Disk
 
@@ -37,6 +38,10 @@ class Outside:
     """Reads taxonomies of the platform's; None: there is nobody to ask."""
 
 
-def over_sftp(clock: Clock) -> Outside:
-    """The real outside: files go by SFTP."""
-    return Outside(clock=clock, remote=lambda account: SftpRemote(account.sftp, clock))
+def over_sftp(config: Config, clock: Clock) -> Outside:
+    """The real outside: files go by SFTP, and taxonomies come from the platform."""
+    return Outside(
+        clock=clock,
+        remote=lambda account: SftpRemote(account.sftp, clock),
+        taxonomy=taxonomies(config, clock),
+    )

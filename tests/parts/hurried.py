@@ -103,7 +103,7 @@ class Hurried:
         return [oracle.read(self.root / arrival.name) for arrival in self.server.arrivals]
 
     def _service(self, *, until_end: bool) -> Service:
-        return Service(self.config, over_sftp(self.clock), until_end=until_end, adopt=False)
+        return Service(self.config, over_sftp(self.config, self.clock), until_end=until_end, adopt=False)
 
 
 def user_of(number: int) -> str:
