@@ -2,12 +2,11 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 from pathlib import Path
 
 import fastavro
 
-import bridge
+from bridge import published
 from bridge.demo.events import Event
 
 NO_UTF_8 = b"\xff"
@@ -15,11 +14,8 @@ NO_UTF_8 = b"\xff"
 
 
 def schema_text(*, hashed: bool = False) -> str:
-    """The schema of events, as it is published: in a wheel beside the code, in a checkout in schemas/."""
-    name = "hashed_segment_membership.avsc" if hashed else "segment_membership.avsc"
-    packed = files(bridge) / "schemas" / name
-    loose = Path(bridge.__file__).parents[1] / "schemas" / name
-    return (packed if packed.is_file() else loose).read_text(encoding="utf-8")
+    """The schema of events, as it is published."""
+    return published.schema_text("hashed_segment_membership.avsc" if hashed else "segment_membership.avsc")
 
 
 def encode(events: Iterable[Event], schema: Path) -> Iterator[bytes]:
