@@ -123,6 +123,7 @@ def test_the_example_is_the_contracts_and_its_values_are_the_defaults(tmp_path):
                 for key in ("name", "topics", "client", "format", "segment_namespace")
             }
         ],
+        "user_sync": {"namespace": document["user_sync"]["namespace"]},
     }
     assert loaded(tmp_path, required) == example
 

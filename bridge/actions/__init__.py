@@ -6,7 +6,7 @@ of bridge/ against this list, and this list against the calls. Nothing here is i
 
 from collections.abc import Mapping
 
-from bridge.actions import deliver, ingest, process, reconcile, replay, spool
+from bridge.actions import deliver, ingest, process, reconcile, replay, spool, sync
 from bridge.actions.action import Action, Level
 
 __all__ = ["ROOMS", "Action", "Level", "declared"]
@@ -18,6 +18,7 @@ ROOMS: Mapping[str, tuple[Action, ...]] = {
     "Delivery": deliver.ACTIONS,
     "The platform's word": reconcile.ACTIONS,
     "Replays": replay.ACTIONS,
+    "User sync": sync.ACTIONS,
 }
 """Every action, in the order in which data goes through the rooms."""
 

@@ -35,6 +35,7 @@ from bridge.cli import (
     segments,
     status,
     support,
+    sync,
     taxonomy,
 )
 from bridge.config import ConfigurationError
@@ -59,6 +60,7 @@ app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(segments.app, name="segments")
 app.command("pixel-mapping")(pixel_mapping.pixel_mapping)
 app.add_typer(support.app, name="support")
+app.add_typer(sync.app, name="sync")
 app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
 

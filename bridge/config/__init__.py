@@ -33,6 +33,7 @@ from bridge.config.platform import (
     SegmentsAuth,
 )
 from bridge.config.secret import Secret, read_secret, secret_faults, secret_warnings
+from bridge.config.user_sync import UserSyncSettings
 
 __all__ = [
     "Account",
@@ -54,6 +55,7 @@ __all__ = [
     "SftpSettings",
     "SpoolSettings",
     "Stream",
+    "UserSyncSettings",
     "WindowSettings",
     "load",
     "read_secret",

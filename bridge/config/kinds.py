@@ -190,6 +190,14 @@ Wait = Annotated[
     as_text(r"[1-9][0-9]{0,8}(ms|s)|[1-9][0-9]{0,4}[mh]|[1-9][0-9]{0,3}d"),
 ]
 """Milliseconds, more than none."""
+# Browsers keep no cookie for longer than 400 days.
+CookieAge = Annotated[
+    int,
+    bounded(parse_duration, least="1s", most="400d"),
+    _milliseconds,
+    as_text(r"[1-9][0-9]{0,6}s|[1-9][0-9]{0,4}m|[1-9][0-9]{0,2}h|([1-9][0-9]?|[1-3][0-9]{2}|400)d"),
+]
+"""Milliseconds that a browser is to keep a cookie."""
 # Below half an hour by more than the 5 minutes that a skew may add on each side of a reset.
 Guard = Annotated[
     int,
@@ -266,6 +274,24 @@ TaxonomyName = Annotated[
     ),
 ]
 """A taxonomy: the path of its file, or its id at the platform."""
+CookieName = Annotated[
+    str,
+    matching(r"[A-Za-z0-9._-]{1,64}", "may hold 1 to 64 letters, digits, dots, hyphens and underscores"),
+    as_text(r"[A-Za-z0-9._-]{1,64}"),
+]
+"""Name of a cookie."""
+HostName = Annotated[
+    str,
+    matching(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", "is no host's name; write one, as in example.com"),
+    as_text(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
+]
+"""Name of a host, with a dot in it."""
+UrlPath = Annotated[
+    str,
+    matching(r"/[A-Za-z0-9._~/-]*", "is no path; write one that begins with a slash, as in /sync"),
+    as_text(r"/[A-Za-z0-9._~/-]*"),
+]
+"""Path of a URL, nothing of it encoded."""
 Suffix = Annotated[
     str,
     matching(r"[A-Za-z0-9._-]+", "may hold letters, digits, dots, hyphens and underscores; or null for none"),

@@ -36,6 +36,7 @@ from bridge.config.kinds import (
 )
 from bridge.config.platform import PlatformSettings
 from bridge.config.section import Section
+from bridge.config.user_sync import UserSyncSettings
 
 MB = 1_000_000
 GB = 1000 * MB
@@ -269,6 +270,7 @@ class Config(Section):
     accounts: Annotated[tuple[Account, ...], AT_LEAST_ONE]
     streams: Annotated[tuple[Stream, ...], AT_LEAST_ONE]
     dead_letters: DeadLetterSettings
+    user_sync: UserSyncSettings | None = None
     http: HttpSettings = HttpSettings()
     logging: LoggingSettings = LoggingSettings()
 

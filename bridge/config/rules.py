@@ -17,6 +17,7 @@ from bridge.config.kinds import SINGLE_REGEX
 from bridge.config.model import MM, SftpSettings, Stream
 from bridge.config.pinned import schema_faults
 from bridge.config.platform import ProcessingLogSettings
+from bridge.config.user_sync import TOPIC as USER_SYNC_TOPIC
 
 EVENT_FIELDS = (
     "user_id",
@@ -62,6 +63,8 @@ _DEFAULT_ACCOUNT = str(Stream.model_fields["account"].default)
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
 """What the model takes for true, in lower case."""
 
+_HOST_COOKIE = "__Host-"
+"""Browsers take a cookie of such a name without a domain, and for all paths, alone."""
 _DEFAULT_PORT = str(SftpSettings.model_fields["port"].default)
 
 
@@ -264,6 +267,29 @@ def _dead_letters(root: Place) -> Iterator[Fault]:
                 )
 
 
+def _user_sync(root: Place) -> Iterator[Fault]:
+    sync = root["user_sync"]
+    topic, file, cookie = sync["topic"], sync["sqlite_file"], sync["cookie"]
+    if topic.given and file.given:
+        yield file.fault("stands beside topic; keep one of the two")
+    if sync["namespace"].text == MM:
+        yield sync["namespace"].fault(f"is the platform's own, {MM}; write the namespace of your ids")
+    if sync["path"].text and sync["path"].text == sync["opt_out_path"].text:
+        yield sync["opt_out_path"].fault("is user_sync.path too; write another")
+    if cookie["name"].text.startswith(_HOST_COOKIE):
+        if cookie["domain"].given:
+            yield cookie["domain"].fault(f"is for a cookie without {_HOST_COOKIE}; remove it, or rename")
+        if cookie["path"].text not in {"", "/"}:
+            yield cookie["path"].fault(f"must be / for a cookie with {_HOST_COOKIE}; change it, or rename")
+    stored = topic.text or (USER_SYNC_TOPIC if sync.given and not file.given else "")
+    for stream in root["streams"]:
+        for consumed in _topics_of(stream):
+            if stored and (consumed.text == stored or _matches(consumed.text, stored)):
+                yield topic.fault(
+                    f"is consumed by {written(stream.path)}, and holds no events; keep them apart"
+                )
+
+
 _WHOLE: tuple[Callable[[Place], Iterator[Fault]], ...] = (
     _properties,
     _registry,
@@ -275,6 +301,7 @@ _WHOLE: tuple[Callable[[Place], Iterator[Fault]], ...] = (
     _accounts_exist,
     _topics,
     _dead_letters,
+    _user_sync,
 )
 
 

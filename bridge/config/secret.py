@@ -182,3 +182,5 @@ def _files(config: Config) -> Iterator[tuple[Location, Path]]:
             auth = ("accounts", at, "platform", "audience_segments", "auth")
             yield (*auth, "password_file"), segments.auth.password_file
             yield (*auth, "client_secret_file"), segments.auth.client_secret_file
+    for at, file in enumerate(config.user_sync.signing_key_files if config.user_sync else ()):
+        yield ("user_sync", "signing_key_files", at), file

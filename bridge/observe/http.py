@@ -48,8 +48,15 @@ def pages(health: Health, metrics: Callable[[], bytes], clock: Clock) -> dict[st
 class HttpServer:
     """Serves pages in threads of its own until stopped."""
 
-    def __init__(self, listen: str, paths: Mapping[str, Page], bounds: Bounds | None = None) -> None:
-        """Listen at once.
+    def __init__(
+        self,
+        listen: str,
+        paths: Mapping[str, Page],
+        bounds: Bounds | None = None,
+        *,
+        setting: str = "http.listen",
+    ) -> None:
+        """Listen at once; `setting` is the address's path in the configuration.
 
         Raises:
             BridgeError: The address cannot be listened on.
@@ -63,7 +70,7 @@ class HttpServer:
         self._server = WebServer(
             application(self._threads),
             listen,
-            setting="http.listen",
+            setting=setting,
             headers=HEADERS | {"Server": "s2s-bridge", "Connection": "close"},
             bounds=bounds or Bounds(),
         )

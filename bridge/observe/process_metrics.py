@@ -40,6 +40,11 @@ _PROCESS = tuple(
 def tell_of_process(registry: Registry, health: Health) -> None:
     """Add them; `health` knows the threads."""
     registry.add(_OfThreads(health), _BEATS, _STOPPED)
+    tell_of_system(registry)
+
+
+def tell_of_system(registry: Registry) -> None:
+    """Add what the operating system says."""
     registry.add(ProcessCollector(registry=None), *_PROCESS)
 
 

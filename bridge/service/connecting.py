@@ -26,6 +26,7 @@ from bridge.ingest.faults import error_of
 from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
 from bridge.platform.api import CallFailed
 from bridge.platform.processing_log import NoPage, Reading, read
+from bridge.service import sync_topic
 from bridge.service.outside import Outside
 from bridge.service.reconciling import ProcessingLog, processing_logs
 
@@ -106,6 +107,8 @@ def _kafka(config: Config) -> Iterator[Finding]:
     yield from _overlaps(config.streams, topics)
     if config.dead_letters.topic is not None:
         yield _topic(("dead_letters", "topic"), config.dead_letters.topic, topics)
+    if config.user_sync is not None and config.user_sync.topic_name is not None:
+        yield _sync_topic(config.kafka, config.user_sync.topic_name)
 
 
 def _metadata(kafka: KafkaSettings, errors: list[KafkaError]) -> tuple[int, dict[str, int]]:
@@ -173,6 +176,15 @@ def _topic(path: Location, name: str, topics: Mapping[str, int]) -> Finding:
     return Finding(
         path, f"Kafka shows us no topic {name}; create it, allow us to read it, or correct it", Verdict.FAULT
     )
+
+
+def _sync_topic(kafka: KafkaSettings, name: str) -> Finding:
+    path: Location = ("user_sync", "topic")
+    try:
+        unfit = sync_topic.unfit(AdminClient({"log_level": 0, **client_settings(kafka)}), name)
+    except KafkaException as exception:
+        return _kafka_failed(kafka, error_of(exception))
+    return Finding(path, unfit, Verdict.FAULT) if unfit else Finding(path, f"topic {name}, compacted")
 
 
 def _listed(names: list[str], most: int = 5) -> str:

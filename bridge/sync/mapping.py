@@ -29,7 +29,8 @@ _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _PARTNER_ID = re.compile(_ID)
 _MM_UUID = re.compile(_UUID)
 _KEY = re.compile(f"({_ID}) ({_ID})(?: ({_UUID}))?".encode())
-_ZEROS = "00000000-0000-0000-0000-000000000000"
+ZEROS = "00000000-0000-0000-0000-000000000000"
+"""The MM UUID of nobody."""
 
 Key: TypeAlias = tuple[str, str, str | None]
 """Namespace, partner id, MM UUID; without one of an opt-out."""
@@ -79,7 +80,7 @@ def is_partner_id(text: str) -> bool:
 
 def is_mm_uuid(text: str) -> bool:
     """Whether it is an MM UUID as it is kept: in lower case, not all zeros."""
-    return _MM_UUID.fullmatch(text) is not None and text != _ZEROS
+    return _MM_UUID.fullmatch(text) is not None and text != ZEROS
 
 
 def key_of(sync: UserSync) -> bytes:
@@ -95,7 +96,7 @@ def read_key(key: bytes) -> Key:
         NotAMapping: It is no such key.
     """
     match = _KEY.fullmatch(key)
-    if match is None or match[3] == _ZEROS.encode():
+    if match is None or match[3] == ZEROS.encode():
         raise NotAMapping("the key is no namespace, partner id and MM UUID with a space between them")
     namespace, partner_id, mm_uuid = match.groups()
     return namespace.decode(), partner_id.decode(), mm_uuid.decode() if mm_uuid else None

@@ -80,6 +80,11 @@ class WebServer:
         """The port that was bound; of use where 0 was asked for."""
         return self._port
 
+    @property
+    def serving(self) -> bool:
+        """Whether somebody answers."""
+        return self._thread.is_alive()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
