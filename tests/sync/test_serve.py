@@ -1,0 +1,194 @@
+"""The process as its operator meets it: with Kafka, without, and with a topic that is not as it should be."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+import uuid
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.cli import main
+from bridge.clock import SystemClock
+from bridge.config import load
+from bridge.errors import BridgeError, UsageError
+from bridge.service.syncing import SyncService
+from bridge.sync.endpoint import GIF
+from bridge.sync.mapping import decode
+from tests.parts.kafka import Kafka
+from tests.parts.waiting import free_port, until
+from tests.sync.serving import MM_UUID, Site, configuration, service
+from tests.sync.stores import InKafka
+
+VISIT = f"/sync?mmuuid={MM_UUID}&dc=iad"
+
+
+@pytest.mark.kafka
+def test_a_visit_is_a_message_of_the_topic(kafka, tmp_path):
+    """Under its key, as the schema has it; acknowledged, and counted as stored."""
+    backend = InKafka(kafka)
+    with service(tmp_path, kafka.bootstrap, topic=backend.topic, answer_within="30s") as one:
+        site = Site(one, tmp_path)
+        assert site.ask(VISIT, Cookie="s2s_id=p1").body == GIF
+        assert site.outcomes() == {"stored": 1}
+        assert site.ask("/opt-out", Cookie="s2s_id=p1").status == 200
+    kept = backend.kept()
+    assert kept.keys() == {f"acme p1 {MM_UUID}".encode(), b"acme p1"}
+    assert {decode(value).data_centre for value in kept.values()} == {"iad", ""}
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_not_there_stops_the_start_and_is_not_made(kafka, tmp_path):
+    """One line names the setting, the topic and the remedy."""
+    topic = f"user-sync-{uuid.uuid4().hex}"
+    with (
+        pytest.raises(BridgeError, match=rf"^user_sync\.topic: Kafka shows us no topic {topic}; create it"),
+        service(tmp_path, kafka.bootstrap, topic=topic),
+    ):
+        pass
+    assert topic not in kafka.admin().list_topics(timeout=10).topics
+
+
+@pytest.mark.kafka
+def test_a_topic_that_loses_mappings_stops_the_start(kafka, tmp_path):
+    """The brokers' default deletes; what compacts and deletes after a long time is somebody's choice."""
+    topic = f"user-sync-{uuid.uuid4().hex}"
+    kafka.create_topic(topic)
+    with (
+        pytest.raises(
+            BridgeError, match=rf"topic {topic} has cleanup.policy=delete, .*; alter it to compact"
+        ),
+        service(tmp_path, kafka.bootstrap, topic=topic),
+    ):
+        pass
+    both = f"user-sync-{uuid.uuid4().hex}"
+    kafka.create_topic(both, 1, {"cleanup.policy": "compact,delete"})
+    with service(tmp_path, kafka.bootstrap, topic=both) as one:
+        assert one.port
+
+
+@pytest.mark.kafka
+def test_check_connect_tells_of_the_topic(kafka, tmp_path, capsys):
+    """As the start would; nothing is made."""
+    backend = InKafka(kafka)
+    for topic, code, line in (
+        (backend.topic, 0, f"user_sync.topic: ok: topic {backend.topic}, compacted"),
+        ("gone", 2, "user_sync.topic: Kafka shows us no topic gone; create it with cleanup.policy=compact"),
+    ):
+        path = configuration(tmp_path, kafka.bootstrap, topic=topic)
+        (tmp_path / "p").write_text("secret")
+        main(["check", "--config", str(path), "--connect"])
+        captured = capsys.readouterr()
+        assert line in (captured.err if code else captured.out)
+
+
+@pytest.mark.kafka
+def test_kafka_may_come_later_and_go_in_between(tmp_path_factory, tmp_path):
+    """Browsers are answered all the time; what comes meanwhile counts as not stored; no restart is needed."""
+    broker = Kafka.start(tmp_path_factory.mktemp("kafka-sync"))
+    try:
+        backend = InKafka(broker)
+        broker.stop()
+        stop = threading.Event()
+        settings = load(configuration(tmp_path, broker.bootstrap, topic=backend.topic), {})
+        one = SyncService(settings, SystemClock())
+        with capture_logs() as lines:
+            running = threading.Thread(target=one.run, args=(stop,))
+            running.start()
+            until(lambda: one.status_port, "its start")
+            site = Site(one, tmp_path)
+            for restart in (broker.restart, broker.restart):
+                assert site.ask(VISIT, Cookie="s2s_id=p1").body == GIF
+                assert site.outcomes()["not_stored"] > 0
+                restart()
+                come_until(site, "stored")
+                broker.stop()
+                come_until(site, "not_stored")
+            assert site.status("/readyz")[0] == 200
+            stop.set()
+            running.join(30)
+        assert not running.is_alive()
+        told = [line["event"] for line in lines if line["event"] != "librdkafka"]
+        assert told[0] == "sync_store_failed"
+        assert told.count("sync_store_recovered") >= 2
+        broker.restart()
+        assert backend.kept().keys() == {f"acme p1 {MM_UUID}".encode()}
+    finally:
+        broker.stop()
+
+
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
+    """SIGTERM: it ends in order, with 0, and the log says so; no file of the bridge's is needed or made."""
+    port, status = free_port(), free_port()
+    path = configuration(
+        tmp_path,
+        sqlite_file="sync.sqlite",
+        listen=f"127.0.0.1:{port}",
+        status_listen=f"127.0.0.1:{status}",
+    )
+    command = [sys.executable, "-m", "bridge", "sync", "serve", "--config", str(path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        until(lambda: answers(status), "its start")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/sync?kind=js") as answer:
+            assert answer.read() == b""
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, b"")
+    assert [json.loads(line)["action"] for line in err.splitlines()] == ["sync_started", "sync_stopped"]
+    assert {one.name for one in tmp_path.iterdir()} == {"bridge.yaml", "key", "sync.sqlite"}
+
+
+def come_until(site, outcome):
+    """Browsers come, and are answered, until one more of them has this outcome."""
+    before = site.outcomes().get(outcome, 0)
+
+    def met():
+        assert site.ask(VISIT, Cookie="s2s_id=p1").body == GIF
+        return site.outcomes().get(outcome, 0) > before
+
+    until(met, f"a visit that is {outcome}")
+
+
+def answers(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def test_a_configuration_without_the_section_is_told(tmp_path):
+    """What is missing, and where it is described."""
+    path = configuration(tmp_path)
+    text = path.read_text()
+    path.write_text(text[: text.index("user_sync")])
+    with pytest.raises(UsageError, match=r"^user_sync: missing; write the section, as docs/user-sync.md"):
+        SyncService(load(path, {}), SystemClock())
+
+
+def test_a_short_key_stops_the_start(tmp_path):
+    """It could be guessed; the file is named, and not the key."""
+    settings = configuration(tmp_path, sqlite_file="sync.sqlite")
+    (tmp_path / "key").write_text("secret")
+    one = SyncService(load(settings, {}), SystemClock())
+    with (
+        pytest.raises(BridgeError, match=r"^user_sync\.signing_key_files\[0\]: .*/key holds fewer") as told,
+        one,
+    ):
+        pass
+    assert "secret" not in str(told.value)
+
+
+def test_an_address_that_is_taken_names_its_setting(tmp_path):
+    """Both of them, each by its own name."""
+    with service(tmp_path, sqlite_file="a.sqlite") as first:
+        for setting, port in (("listen", first.port), ("status_listen", first.status_port)):
+            one = service(tmp_path, sqlite_file="b.sqlite", **{setting: f"127.0.0.1:{port}"})
+            with pytest.raises(BridgeError, match=rf"^user_sync\.{setting}: cannot listen on"), one:
+                pass
