@@ -14,7 +14,6 @@ from bridge.clock import SystemClock
 from bridge.config import load
 from bridge.errors import UsageError
 from bridge.observe import log
-from bridge.service.syncing import SyncService
 from bridge.sync import tag as tags
 from bridge.sync.tag import HOST, Kind, Tag
 from bridge.sync.tag_check import check as check_tag
@@ -46,6 +45,9 @@ app.add_typer(tag_app, name="tag")
 @app.command("serve")
 def serve(config: ConfigFile) -> None:
     """Answer browsers that the platform sends, until stopped."""
+    # The server's libraries are loaded by those who listen, and not by every other command.
+    from bridge.service.syncing import SyncService  # noqa: PLC0415
+
     settings = load(Path(config), os.environ)
     clock = SystemClock()
     log.configure(form=settings.logging.format, level=settings.logging.level, clock=clock)

@@ -65,17 +65,18 @@ class SyncService:
         self._storing = _Storing(self._metrics)
         self._topic = SyncTopic(self._settings.topic_name, self._admin, clock=clock, observer=self._storing)
         self._running = ExitStack()
-        self._ports = (0, 0)
+        self._web: WebServer | None = None
+        self._status: HttpServer | None = None
 
     @property
     def port(self) -> int:
         """Where browsers come."""
-        return self._ports[0]
+        return self._web.port if self._web else 0
 
     @property
     def status_port(self) -> int:
         """Where health and metrics are."""
-        return self._ports[1]
+        return self._status.port if self._status else 0
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set.
@@ -87,7 +88,7 @@ class SyncService:
             log.info("sync_started")
             while not self._clock.wait(stop, SECOND):
                 self._topic.look()
-                if not self._web.serving:
+                if not self._serving():
                     raise BridgeError("the web server has ended; see the log, and start again")
         log.info("sync_stopped")
 
@@ -98,21 +99,12 @@ class SyncService:
             BridgeError: It is not, an address is taken, a key is short, a file cannot be used.
         """
         with ExitStack() as stack:
-            parts = EndpointParts(
-                rules=_rules(self._settings),
-                cookie=_cookie(self._settings),
-                store=self._store(),
-                clock=self._clock,
-                observer=self._metrics,
-                new_id=partial(secrets.token_urlsafe, _ID_BYTES),
-            )
-            self._web = self._server(parts)
-            status = stack.enter_context(
-                HttpServer(self._settings.status_listen, self._pages(), setting="user_sync.status_listen")
-            )
-            stack.callback(parts.store.close)
-            stack.enter_context(self._web)
-            self._ports = (self._web.port, status.port)
+            listen = self._settings.status_listen
+            status = HttpServer(listen, self._pages(), setting="user_sync.status_listen")
+            self._status = stack.enter_context(status)
+            store = self._store()
+            stack.callback(store.close)
+            self._web = stack.enter_context(self._server(store))
             self._running = stack.pop_all()
         return self
 
@@ -140,8 +132,16 @@ class SyncService:
     def _admin(self) -> AdminClient:
         return self._kafka.admin({"log_level": 0} | client_settings(self._config.kafka))
 
-    def _server(self, parts: EndpointParts) -> WebServer:
+    def _server(self, store: Store) -> WebServer:
         settings = self._settings
+        parts = EndpointParts(
+            rules=_rules(settings),
+            cookie=_cookie(settings),
+            store=store,
+            clock=self._clock,
+            observer=self._metrics,
+            new_id=partial(secrets.token_urlsafe, _ID_BYTES),
+        )
         return WebServer(
             application(parts, path=settings.path, opt_out_path=settings.opt_out_path),
             settings.listen,
@@ -167,8 +167,11 @@ class SyncService:
             ),
         }
 
+    def _serving(self) -> bool:
+        return self._web is not None and self._web.serving
+
     def _health(self) -> Made:
-        if self._web.serving:
+        if self._serving():
             return HTTPStatus.OK, TEXT, b"ok\n"
         return HTTPStatus.SERVICE_UNAVAILABLE, TEXT, b"browsers are not answered\n"
 

@@ -35,6 +35,8 @@ HEADERS = {
 GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """One transparent pixel."""
 
+_IMAGE = Response(GIF, media_type="image/gif")
+_SCRIPT = Response(b"", media_type="text/javascript")
 _OPTED_OUT = "You have opted out: this browser is not synced any more.\n"
 _OPT_OUT_FAILED = "Your opt-out could not be kept. Please come again in a minute.\n"
 _OPT_OUT_REFUSED = "This link does not hold. Please ask for a new one.\n"
@@ -77,7 +79,7 @@ class SyncPath:
         parts, begun = self._parts, self._parts.clock.elapsed()
         parts.observer.came()
         outcome, data_centre = Outcome.NOT_STORED, ""  # also where the browser is gone before the answer
-        answer = _nothing(scope["headers"], "")
+        answer: Response = _nothing(scope["headers"], "")
         try:
             visit = _visit(scope, parts.cookie)
             answer = _nothing(scope["headers"], visit.parameters.get("kind", ""))
@@ -137,9 +139,7 @@ def _visit(scope: Scope, rule: CookieRule) -> Visit:
 
 def _nothing(headers: Iterable[tuple[bytes, bytes]], kind: str) -> Response:
     """An empty script for who loads a script, by its own word or the browser's; else the image."""
-    if kind == "js" or (b"sec-fetch-dest", b"script") in headers:
-        return Response(b"", media_type="text/javascript")
-    return Response(GIF, media_type="image/gif")
+    return _SCRIPT if kind == "js" or (b"sec-fetch-dest", b"script") in headers else _IMAGE
 
 
 def _sent_back(visit: Visit, cookie: str) -> Response:

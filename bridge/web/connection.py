@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from bridge.web.bounds import Bounds
+from bridge.web.joined import JoinedWrites
 
 
 class Connection(H11Protocol):
@@ -52,7 +53,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Where there are too many, one is cut: of those that keep us waiting, or else this one."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))
         self._allow(self._bounds.request_seconds)
         if len(self.connections) > self._bounds.connections:
             others = (one for one in self.connections if isinstance(one, Connection) and one is not self)

@@ -1,11 +1,13 @@
 """docs/metrics.md, made of what the bridge declares: `python -m tests.deployment.metrics_page` writes it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.deliver.remote import Reason
 from bridge.observe.declared import Declared
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
+from bridge.observe.sync_metrics import SyncMetrics
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "metrics.md"
@@ -32,6 +34,17 @@ All that `GET /metrics` tells, in the Prometheus text format. This page is made 
 """
 
 
+SYNC = """
+## User sync
+What `user_sync.status_listen` tells of the process of `s2s-bridge sync serve`. Counters of all outcomes
+([user-sync.md](user-sync.md)) and of the configuration's data centres begin at 0. The time has steps of a
+millisecond.
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+"""
+
+
 def declared() -> tuple[Declared, ...]:
     """All metrics of a bridge."""
     return Metrics(Health(lambda: True)).declared
@@ -39,12 +52,15 @@ def declared() -> tuple[Declared, ...]:
 
 def text() -> str:
     """What the page has to say."""
-    rows = (
-        f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels)} | {one.meaning} |\n"
-        for one in declared()
-    )
     reasons = ", ".join(f"`{reason}`" for reason in Reason)
-    return HEAD.replace("REASONS", reasons) + "".join(rows)
+    return HEAD.replace("REASONS", reasons) + _rows(declared()) + SYNC + _rows(SyncMetrics().declared)
+
+
+def _rows(metrics: Iterable[Declared]) -> str:
+    return "".join(
+        f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels)} | {one.meaning} |\n"
+        for one in metrics
+    )
 
 
 if __name__ == "__main__":

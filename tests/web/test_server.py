@@ -331,3 +331,36 @@ def test_an_address_that_cannot_be_had_is_one_clear_line(server):
         BridgeError, match=r"^a\.listen: cannot listen on 127.0.0.1:\d+ \(.*\); choose another"
     ):
         WebServer(APPLICATION, f"127.0.0.1:{server.port}", setting="a.listen", headers={}, bounds=BOUNDS)
+
+
+def test_an_answer_is_sent_in_one_piece(connection):
+    """Its head and its body: whoever waits is woken up once."""
+    connection.sendall(request("/who"))
+    piece = connection.recv(65_536)
+    assert piece.startswith(b"HTTP/1.1 200 ")
+    assert piece.endswith(b"127.0.0.1 \n")
+
+
+def test_a_large_answer_is_held_back_by_who_does_not_take_it():
+    """However much an application says without a pause, little of it is kept for a client that is slow."""
+
+    async def talks(_: Request):
+        async def more():
+            for _ in range(200):
+                yield bytes(100_000)
+            told.set()
+
+        return StreamingResponse(more())
+
+    told = threading.Event()
+    application = Starlette(routes=[Route("/talks", talks)])
+    bounds = Bounds(answer_seconds=60)
+    with (
+        WebServer(application, "127.0.0.1:0", setting="a.listen", headers={}, bounds=bounds) as one,
+        contextlib.closing(socket.create_connection(("127.0.0.1", one.port), 20)) as slow,
+    ):
+        slow.sendall(request("/talks", "Connection: close"))
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        assert not told.wait(1)
+        assert len(left(slow)) > 20_000_000
+        assert told.is_set()
