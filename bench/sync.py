@@ -10,10 +10,12 @@ From the root: python -m bench.sync [--seconds 10] [--rounds 3] [--store kafka|s
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,7 @@ def main() -> int:
         )
         print(f"{name:22}  {rate:8,.0f}   {cpu:6.0f} us   {p50:9.1f} ms   {late:6.1f} ms")
     _tell(f"one core of its own, visits/s: {1e6 / cost:,.0f}", f"at least {RATE:,}", met=1e6 / cost >= RATE)
+    print(f"durable in time: {median(one['stored'] for one in served):.2%} of the visits")
     _tell(f"p99 at {STEADY:,}/s: {p99:.1f} ms", f"below {P99:g} ms", met=p99 < P99)
     return 0
 
@@ -97,18 +100,18 @@ def _store(folder: Path, kind: str) -> Iterator[dict[str, str]]:
 def _round(
     folder: Path, settings: dict[str, str], seconds: float
 ) -> tuple[dict[str, float], dict[str, float]]:
-    port = free_port()
-    serve = ["-m", "bridge", "sync", "serve", "--config", str(_configuration(folder, port, settings))]
-    with _running(serve, port) as pid:
-        served = _measured(pid, port, seconds)
+    port, status = free_port(), free_port()
+    path = _configuration(folder, port, status, settings)
+    with _running(["-m", "bridge", "sync", "serve", "--config", str(path)], port) as pid:
+        served = _measured(pid, port, seconds) | {"stored": _stored(status)}
     port = free_port()
     with _running(["-c", ALONE, str(port)], port) as pid:
         return served, _measured(pid, port, seconds)
 
 
-def _configuration(folder: Path, port: int, settings: dict[str, str]) -> Path:
+def _configuration(folder: Path, port: int, status: int, settings: dict[str, str]) -> Path:
     sftp = {"host": "h", "username": "u", "password_file": "p", "host_key": "ssh-ed25519 AAAA"}
-    sync = {"namespace": "acme", "listen": f"127.0.0.1:{port}", "status_listen": f"127.0.0.1:{free_port()}"}
+    sync = {"namespace": "acme", "listen": f"127.0.0.1:{port}", "status_listen": f"127.0.0.1:{status}"}
     document = {
         "kafka": {"bootstrap_servers": settings.get("bootstrap", "127.0.0.1:1")},
         "accounts": [{"name": "default", "agency": "A", "partner": "P", "sftp": sftp}],
@@ -146,6 +149,16 @@ def _measured(pid: int, port: int, seconds: float) -> dict[str, float]:
         "p50_ms": steady["p50_ms"],
         "p99_ms": steady["p99_ms"],
     }
+
+
+def _stored(status: int) -> float:
+    """Part of the visits whose mapping was durable in time."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{status}/metrics") as answer:
+        text = answer.read().decode()
+    found = {
+        name: float(count) for name, count in re.findall(r'syncs_total{outcome="(\w+)"} ([0-9.e+]+)', text)
+    }
+    return found["stored"] / sum(found.values())
 
 
 def _browsers(port: int, seconds: float, rate: float = 0) -> dict[str, float]:

@@ -652,6 +652,48 @@ FAULTY = [
         [("dead_letters/topic", "acme.dead"), ("streams/0/topics", "^acme")],
         "dead_letters.topic: is consumed by streams[0]; write to a topic that no stream reads",
     ),
+    # user sync
+    ([("user_sync", {})], f"user_sync.namespace: {MISSING}"),
+    (
+        [("user_sync", {"namespace": "mm"})],
+        "user_sync.namespace: is the platform's own, mm; write the namespace of your ids",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "topic": "t", "sqlite_file": "f"})],
+        "user_sync.sqlite_file: stands beside topic; keep one of the two",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "path": "/opt-out"})],
+        "user_sync.opt_out_path: is user_sync.path too; write another",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "cookie": {"name": "__Host-id", "domain": "a.com"}})],
+        "user_sync.cookie.domain: is for a cookie without __Host-; remove it, or rename",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "cookie": {"name": "__Host-id", "path": "/a"}})],
+        "user_sync.cookie.path: must be / for a cookie with __Host-; change it, or rename",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "cookie": {"name": "a=b"}})],
+        "user_sync.cookie.name: may hold 1 to 64 letters, digits, dots, hyphens and underscores",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "cookie": {"domain": "a.com; Path=/x"}})],
+        "user_sync.cookie.domain: is no host's name; write one, as in example.com",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "cookie": {"max_age": "401d"}})],
+        "user_sync.cookie.max_age: must be at most 400d; change it",
+    ),
+    (
+        [("user_sync", {"namespace": "a", "path": "sync"})],
+        "user_sync.path: is no path; write one that begins with a slash, as in /sync",
+    ),
+    (
+        [("user_sync", {"namespace": "a"}), ("streams/0/topics", "^user")],
+        "user_sync.topic: is consumed by streams[0], and holds no events; keep them apart",
+    ),
     # environment
     (
         [("accounts/0/sftp/host", "${SFTP_HOST}")],
@@ -688,6 +730,8 @@ SOUND = [
     [of_segments()],
     [of_segments(url="http://127.0.0.1:8081/dmp", **{"auth/token_url": "http://[::1]/t"})],
     [of_segments(url="http://sandbox/dmp", allow_plain_http="true")],
+    [("user_sync", {"namespace": "a", "sqlite_file": "f"}), ("streams/0/topics", "^user")],
+    [("user_sync", {"namespace": "a", "cookie": {"name": "__Host-id"}})],
     [("accounts/1", second("accounts", name="b", **{"sftp/username": "other"}))],
     [("accounts/1", second("accounts", name="b", **{"sftp/port": 22}))],
     [("accounts/0/sftp/known_hosts_file", "known_hosts"), ("accounts/0/sftp/host_key", REMOVED)],
@@ -1069,6 +1113,7 @@ def test_every_secret_file_is_looked_at(tmp_path):
             ("accounts/1/sftp/private_key_file", "five"),
             ("accounts/1/sftp/password_file", REMOVED),
             ("accounts/1/platform/processing_log/password_file", "six"),
+            ("user_sync", {"namespace": "a", "signing_key_files": ["six"]}),
         ),
     )
     assert [fault.split(": ")[0] for fault in secret_faults(config)] == [
@@ -1078,6 +1123,7 @@ def test_every_secret_file_is_looked_at(tmp_path):
         "accounts[0].sftp.known_hosts_file",
         "accounts[1].sftp.private_key_file",
         "accounts[1].platform.processing_log.password_file",
+        "user_sync.signing_key_files[0]",
     ]
     for name in ("one", "two", "three", "four", "five", "six"):
         (tmp_path / name).write_text(SECRET, encoding="utf-8")

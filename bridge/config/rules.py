@@ -18,6 +18,7 @@ from bridge.config.model import MM, SftpSettings, Stream
 from bridge.config.pinned import schema_faults
 from bridge.config.platform import ProcessingLogSettings
 from bridge.config.user_sync import TOPIC as USER_SYNC_TOPIC
+from bridge.config.user_sync import UserSyncSettings
 
 EVENT_FIELDS = (
     "user_id",
@@ -63,6 +64,7 @@ _DEFAULT_ACCOUNT = str(Stream.model_fields["account"].default)
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
 """What the model takes for true, in lower case."""
 
+_SYNC_PATHS = {key: str(UserSyncSettings.model_fields[key].default) for key in ("path", "opt_out_path")}
 _HOST_COOKIE = "__Host-"
 """Browsers take a cookie of such a name without a domain, and for all paths, alone."""
 _DEFAULT_PORT = str(SftpSettings.model_fields["port"].default)
@@ -274,7 +276,7 @@ def _user_sync(root: Place) -> Iterator[Fault]:
         yield file.fault("stands beside topic; keep one of the two")
     if sync["namespace"].text == MM:
         yield sync["namespace"].fault(f"is the platform's own, {MM}; write the namespace of your ids")
-    if sync["path"].text and sync["path"].text == sync["opt_out_path"].text:
+    if len({sync[key].text or _SYNC_PATHS[key] for key in _SYNC_PATHS}) < len(_SYNC_PATHS):
         yield sync["opt_out_path"].fault("is user_sync.path too; write another")
     if cookie["name"].text.startswith(_HOST_COOKIE):
         if cookie["domain"].given:
