@@ -34,9 +34,9 @@ class SyncMetrics:
         self._opt_outs = self._registry.counter("opt_outs", "Opt-outs, by what came of them", "outcome")
         self._works = self._registry.gauge("sync_store_works", "1; 0: what comes is not stored")
         tell_of_system(self._registry)
-        # A counter of a label is looked up once, and not with each visit: that would cost a tenth of it.
-        self._of_outcome: dict[str, "Counter"] = {}
-        self._of_data_centre: dict[str, "Counter"] = {}
+        # Looked up once, and not with each visit.
+        self._of_outcome: dict[str, Counter] = {}
+        self._of_data_centre: dict[str, Counter] = {}
 
     def expect(self, outcomes: Iterable[str], data_centres: Iterable[str]) -> None:
         """All outcomes, and the data centres that are counted each; they begin at 0."""
