@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import structlog
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.clock import SECOND, Clock
@@ -20,6 +21,7 @@ from bridge.config import Config, UserSyncSettings, read_secret
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.client_settings import client_settings
 from bridge.ingest.clients import Clients
+from bridge.ingest.faults import error_of
 from bridge.observe.http import TEXT, HttpServer
 from bridge.observe.page import Made, Page
 from bridge.observe.sync_metrics import SyncMetrics
@@ -120,14 +122,21 @@ class SyncService:
             )
         self._topic.first_look()
         properties = {"log_level": 0} | client_settings(self._config.kafka) | PRODUCER
-        return KafkaStore(
-            lambda: self._kafka.producer(properties),
-            self._topic.name,
-            usable=self._topic.usable,
-            patience=patience,
-            most=settings.max_waiting,
-            observer=self._storing,
-        )
+        try:
+            return KafkaStore(
+                lambda: self._kafka.producer(properties),
+                self._topic.name,
+                usable=self._topic.usable,
+                patience=patience,
+                most=settings.max_waiting,
+                observer=self._storing,
+            )
+        except KafkaException as exception:
+            error = error_of(exception)
+            raise BridgeError(
+                f"kafka.properties: the client does not take them ({error.name() if error else 'unknown'}); "
+                "see check --connect, and correct them"
+            ) from None
 
     def _admin(self) -> AdminClient:
         return self._kafka.admin({"log_level": 0} | client_settings(self._config.kafka))

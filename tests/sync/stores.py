@@ -12,8 +12,11 @@ from bridge.sync.kafka_store import PRODUCER, KafkaStore
 from bridge.sync.mapping import Consent, UserSync
 from bridge.sync.sqlite_store import SqliteStore
 
-PATIENCE = 2.0
+PATIENCE = 30.0
 """Seconds: an acknowledgement of a broker that works comes in time, on a busy machine too."""
+
+HASTE = 2.0
+"""Seconds, where what is kept is to fail."""
 
 
 class Loop:
@@ -61,13 +64,15 @@ class InKafka:
         kafka.create_topic(self.topic, 3, {"cleanup.policy": "compact"})
         self.usable = True
 
-    def store(self, told, most=10_000):
+    def store(self, told, most=10_000, patience=PATIENCE):
         properties = {"bootstrap.servers": self._kafka.bootstrap, "log_level": 0} | PRODUCER
+        if patience > HASTE:
+            properties["delivery.timeout.ms"] = round(patience * 1000)
         return KafkaStore(
             lambda: Producer(properties),
             self.topic,
             usable=lambda: self.usable,
-            patience=PATIENCE,
+            patience=patience,
             most=most,
             observer=told,
         )
@@ -108,8 +113,8 @@ class InSqlite:
     def __init__(self, folder):
         self.path = folder / "sync.sqlite"
 
-    def store(self, told, most=10_000):
-        return SqliteStore(self.path, patience=PATIENCE, most=most, observer=told)
+    def store(self, told, most=10_000, patience=PATIENCE):
+        return SqliteStore(self.path, patience=patience, most=most, observer=told)
 
     def kept(self):
         """Values by key, as another process sees them."""

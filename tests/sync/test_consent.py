@@ -14,6 +14,9 @@ NOBODY = ConsentRule(vendor_id=None, purposes=frozenset({1}), required=True)
 YES = tc_string({1, 3}, {7})
 
 
+# Some words are a consent's and an outcome's: they are told apart by `is`.
+
+
 def said(parameters, rule=RULE, *, gpc=False):
     try:
         return granted(parameters, rule, gpc=gpc)
@@ -58,13 +61,13 @@ def said(parameters, rule=RULE, *, gpc=False):
 )
 def test_what_is_said_decides(parameters, outcome):
     """A no wins over a yes, and what cannot be read is a no."""
-    assert said(parameters) == outcome
+    assert said(parameters) is outcome
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("gdpr", "gdpr_consent", "us_privacy"), st.text())))
 def test_the_browsers_own_no_wins_over_everything(parameters):
     """Sec-GPC: 1 stands above what a page says."""
-    assert said(parameters | {"gdpr": "1", "gdpr_consent": YES}, gpc=True) == Outcome.GPC
+    assert said(parameters | {"gdpr": "1", "gdpr_consent": YES}, gpc=True) is Outcome.GPC
 
 
 @given(
@@ -74,18 +77,19 @@ def test_the_browsers_own_no_wins_over_everything(parameters):
 )
 def test_any_words_are_a_consent_or_a_reason(parameters):
     """Nothing a browser says is an error, and without a whole TC string the GDPR's yes is never given."""
-    assert said(parameters) in {*Outcome, *Consent} - {Consent.TC_STRING, Consent.WITHDRAWN}
+    found = said(parameters)
+    assert isinstance(found, Outcome) or found not in {Consent.TC_STRING, Consent.WITHDRAWN}
 
 
 def test_a_partner_may_demand_a_word():
     """Who says nothing is refused then; who says anything is judged by that."""
-    assert said({}, NOBODY) == Outcome.NO_SIGNAL
-    assert said({"gdpr": "0"}, NOBODY) == Consent.OUTSIDE_GDPR
+    assert said({}, NOBODY) is Outcome.NO_SIGNAL
+    assert said({"gdpr": "0"}, NOBODY) is Consent.OUTSIDE_GDPR
 
 
 def test_a_partner_that_is_no_vendor_needs_the_purposes_alone():
     """What a publisher forbids other vendors is not about it."""
     forbidding = [(1, 0, [(1, 65_535)])]
     text = tc_string({1}, (), restrictions=forbidding)
-    assert said({"gdpr_consent": text}, NOBODY) == Consent.TC_STRING
-    assert said({"gdpr_consent": tc_string({2})}, NOBODY) == Outcome.NO_CONSENT
+    assert said({"gdpr_consent": text}, NOBODY) is Consent.TC_STRING
+    assert said({"gdpr_consent": tc_string({2})}, NOBODY) is Outcome.NO_CONSENT

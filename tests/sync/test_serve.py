@@ -98,7 +98,7 @@ def test_kafka_may_come_later_and_go_in_between(tmp_path_factory, tmp_path):
         with capture_logs() as lines:
             running = threading.Thread(target=one.run, args=(stop,))
             running.start()
-            until(lambda: one.status_port, "its start")
+            until(lambda: one.port, "its start")
             site = Site(one, tmp_path)
             for restart in (broker.restart, broker.restart):
                 assert site.ask(VISIT, Cookie="s2s_id=p1").body == GIF
@@ -181,6 +181,16 @@ def test_a_short_key_stops_the_start(tmp_path):
         pytest.raises(BridgeError, match=r"^user_sync\.signing_key_files\[0\]: .*/key holds fewer") as told,
         one,
     ):
+        pass
+    assert "secret" not in str(told.value)
+
+
+def test_properties_that_the_client_does_not_take_are_one_clear_line(tmp_path):
+    """No traceback, and not the client's own words, which quote values."""
+    path = configuration(tmp_path)
+    path.write_text(path.read_text().replace("kafka:\n", "kafka:\n  properties: {no.such: 'secret'}\n"))
+    one = SyncService(load(path, {}), SystemClock())
+    with pytest.raises(BridgeError, match=r"^kafka\.properties: the client does not take them") as told, one:
         pass
     assert "secret" not in str(told.value)
 

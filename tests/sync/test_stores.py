@@ -9,7 +9,7 @@ from bridge.errors import BridgeError
 from bridge.sync.mapping import encode, key_of
 from bridge.sync.sqlite_store import SqliteStore
 from tests.parts.waiting import until
-from tests.sync.stores import PATIENCE, InKafka, InSqlite, Loop, Told, sync
+from tests.sync.stores import HASTE, PATIENCE, InKafka, InSqlite, Loop, Told, sync
 
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -56,8 +56,9 @@ def test_many_at_once_are_each_kept(backend, loop):
 
 def test_an_outage_is_answered_and_ends_by_itself(backend, loop):
     """False instead of an error, told once; then the same store keeps again, told once."""
-    store = backend.store(told := Told())
-    assert loop.run(store.keep(sync(0))) == [True]
+    store = backend.store(told := Told(), patience=HASTE)
+    until(lambda: loop.run(store.keep(sync(0))) == [True], "the first that is kept")
+    told.all.clear()
     with backend.outage():
         assert not any(loop.run(*[store.keep(sync(number)) for number in range(1, 50)]))
         assert loop.run(store.keep(sync(50))) == [False]
@@ -70,7 +71,7 @@ def test_an_outage_is_answered_and_ends_by_itself(backend, loop):
 
 def test_what_waits_is_bounded(backend, loop):
     """A further mapping is not kept, and the ones that wait are not disturbed."""
-    store = backend.store(Told(), most=5)
+    store = backend.store(Told(), most=5, patience=HASTE)
     with backend.outage():
         assert not any(loop.run(*[store.keep(sync(number)) for number in range(1_000)]))
         assert store._handed_over <= 5
