@@ -286,7 +286,7 @@ HostName = Annotated[
     as_text(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
 ]
 """Name of a host, with a dot in it."""
-UrlPath = Annotated[
+PlainPath = Annotated[
     str,
     matching(r"/[A-Za-z0-9._~/-]*", "is no path; write one that begins with a slash, as in /sync"),
     as_text(r"/[A-Za-z0-9._~/-]*"),

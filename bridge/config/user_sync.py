@@ -12,8 +12,8 @@ from bridge.config.kinds import (
     HostName,
     Listen,
     LocalPath,
+    PlainPath,
     Size,
-    UrlPath,
     Wait,
 )
 from bridge.config.section import Section
@@ -28,7 +28,7 @@ class CookieSettings(Section):
     max_age: CookieAge = 365 * DAY
     domain: HostName | None = None
     """Whose hosts get it; None: the endpoint's host alone."""
-    path: UrlPath = "/"
+    path: PlainPath = "/"
 
 
 class ConsentSettings(Section):
@@ -49,9 +49,9 @@ class UserSyncSettings(Section):
     """host:port for browsers, behind whatever speaks TLS."""
     status_listen: Listen = "127.0.0.1:8091"
     """host:port of health and metrics."""
-    path: UrlPath = "/sync"
+    path: PlainPath = "/sync"
     """Of visits."""
-    opt_out_path: UrlPath = "/opt-out"
+    opt_out_path: PlainPath = "/opt-out"
     namespace: HeaderValue
     """User namespace of the partner's own ids."""
     topic: HeaderValue | None = None
