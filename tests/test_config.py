@@ -683,6 +683,10 @@ FAULTY = [
         "user_sync.cookie.domain: is no host's name; write one, as in example.com",
     ),
     (
+        [("user_sync", {"namespace": "a", "cookie": {"path": "/;Domain=x"}})],
+        "user_sync.cookie.path: is no path; write one that begins with a slash, as in /sync",
+    ),
+    (
         [("user_sync", {"namespace": "a", "cookie": {"max_age": "401d"}})],
         "user_sync.cookie.max_age: must be at most 400d; change it",
     ),
