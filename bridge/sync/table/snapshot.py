@@ -1,0 +1,118 @@
+"""The table as it was at one instant, for those who join: it stays readable while the table goes on.
+
+What a translation of partner ids into MM UUIDs needs, and nothing else: `Reader.join` for a sorted range of
+ids at a time, `Reader.changed_since` for what is to be joined again, and `Reader.opted_out_since` for what is
+to be taken back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from bridge.spool.ranges import range_starts
+from bridge.sync.table.layer import LayerReader, Part
+from bridge.sync.table.rows import SCHEMA
+from bridge.sync.table.settling import live, opted_out, settled
+
+RANGE_ROWS = 250_000
+"""About how many rows of the table are in memory at once, over all layers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What the table held."""
+
+    known_at: int
+    """The newest batch in it, epoch ms: what to give to the next `changed_since`; 0: it is empty."""
+    layers: tuple[tuple[Part, ...], ...]
+    """The oldest first."""
+
+    def reader(self, namespace: str, range_rows: int = RANGE_ROWS) -> "Reader":
+        """Reads the ids of one namespace; for one thread, and for ids that ascend from call to call."""
+        return Reader([LayerReader(layer, namespace) for layer in self.layers], range_rows)
+
+    def namespaces(self) -> list[str]:
+        """All that there are, ascending."""
+        return sorted({name for layer in self.layers for part in layer for name in part.slab.blocks})
+
+
+class Reader:
+    """Asks a snapshot. Only blocks that may hold what is asked for are read, each once as ids ascend."""
+
+    def __init__(self, layers: list[LayerReader], range_rows: int) -> None:
+        self._layers = layers
+        self._range_rows = range_rows
+
+    def join(self, ids: pl.Series) -> pl.DataFrame:
+        """The mappings of these ids that are true; an id may have several, and many have none.
+
+        Memory is bounded by the ids given and what is found, however far they are apart in the table.
+
+        Args:
+            ids: Partner ids (String), ascending, each once.
+
+        Returns:
+            id, hi, lo (the halves of the MM UUID), synced_at (epoch ms), opted_out_at (epoch ms: what
+            happened up to then is not to be sent; 0: never), sorted by id.
+
+        Raises:
+            TableDamaged: A block that is needed is not what was written; the table is made anew by itself.
+        """
+        return self._live(ids).drop("known_at")
+
+    def changed_since(self, known_at: int) -> Iterator[pl.DataFrame]:
+        """The mappings that are true, and that the table did not know, or not as true, at that instant.
+
+        A user who merely syncs again is not among them.
+
+        Args:
+            known_at: That of the snapshot that was asked before.
+
+        Returns:
+            As `join`, in pieces that ascend by id.
+
+        Raises:
+            TableDamaged: As `join`.
+        """
+        for ids in self._ids_since(known_at):
+            yield self._live(ids).filter(pl.col("known_at") > known_at).drop("known_at")
+
+    def opted_out_since(self, known_at: int) -> Iterator[pl.DataFrame]:
+        """All mappings, true ones and those that ended, of ids whose opt-out was not known at that instant.
+
+        Each of these browsers is to be taken out of what it was in at `opted_out_at`. Mappings that ended are
+        kept for `merging.FORGOTTEN_AFTER`.
+
+        Returns:
+            id, hi, lo, opted_out_at (epoch ms), in pieces that ascend by id.
+
+        Raises:
+            TableDamaged: As `join`.
+        """
+        for ids in self._ids_since(known_at):
+            yield pl.concat(opted_out(self._settled(some), known_at) for some in self._portions(ids))
+
+    def _live(self, ids: pl.Series) -> pl.DataFrame:
+        return pl.concat(live(self._settled(some)) for some in self._portions(ids))
+
+    def _settled(self, ids: pl.Series) -> pl.DataFrame:
+        layers = self._layers if len(ids) else []
+        return settled(pl.concat([SCHEMA.to_frame(), *(layer.of(ids) for layer in layers)]))
+
+    def _portions(self, ids: pl.Series) -> Iterator[pl.Series]:
+        """The ids in portions, for each of which a bounded number of rows is read; one, if there are none."""
+        fences = [fence for layer in self._layers for fence in layer.fences_of(ids)] if len(ids) else []
+        starts = list(range_starts(fences, self._range_rows))
+        cuts = ids.search_sorted(pl.Series(starts, dtype=pl.String), "left").to_list() if starts else []
+        for low, high in zip([0, *cuts], [*cuts, len(ids)], strict=True):
+            yield ids[low:high]
+
+    def _ids_since(self, known_at: int) -> Iterator[pl.Series]:
+        """The ids of all rows known later, in pieces that ascend."""
+        fences = (fence for layer in self._layers for fence in layer.fences(known_at))
+        starts = list(range_starts(fences, self._range_rows))
+        for start, stop in zip(["", *starts], [*starts, None], strict=True):
+            found = (layer.range(start, stop, known_at) for layer in self._layers)
+            rows = pl.concat([SCHEMA.to_frame(), *found])
+            yield rows.filter(pl.col("known_at") > known_at)["id"].unique().sort()
