@@ -6,7 +6,7 @@ of bridge/ against this list, and this list against the calls. Nothing here is i
 
 from collections.abc import Mapping
 
-from bridge.actions import deliver, ingest, process, reconcile, replay, spool, sync
+from bridge.actions import deliver, ingest, process, reconcile, replay, spool, sync, sync_table
 from bridge.actions.action import Action, Level
 
 __all__ = ["ROOMS", "Action", "Level", "declared"]
@@ -19,6 +19,7 @@ ROOMS: Mapping[str, tuple[Action, ...]] = {
     "The platform's word": reconcile.ACTIONS,
     "Replays": replay.ACTIONS,
     "User sync": sync.ACTIONS,
+    "The identity table": sync_table.ACTIONS,
 }
 """Every action, in the order in which data goes through the rooms."""
 

@@ -45,6 +45,7 @@ OTHERS: Mapping[str, str] = {
     "lock": "file of a lock",
     "memberships": "how many memberships",
     "memberships_left": "how many memberships wait, at most",
+    "messages": "how many messages, by the reason",
     "note": "why, for people",
     "noted": "whether the ledger knows it",
     "outcome": "what an attempt cost: `given_back`, `spent`, or `unknown`, which counts as spent",
