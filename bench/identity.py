@@ -2,7 +2,7 @@
 
 Seeded mappings come in windows, each id once, as the follower would give them; merges go on between them.
 Then all ids are joined in sorted ranges, as a delivery to everybody would, and one in a hundred of them; and
-messages are decoded. Each part is a process of its own. No Kafka.
+messages are decoded. Each part is a process of its own; MB are its peak, of joins what they add. No Kafka.
 From the root: python -m bench.identity --mappings 10000000
 """
 
@@ -117,7 +117,7 @@ def join(directory: str, mappings: str, every: str) -> None:
     if found != len(wanted):
         raise SystemExit(f"bench: {found} of {len(wanted)} were found")
     after = measure.memory(Path("/proc/self").resolve().name)
-    print(json.dumps({"rows": found, "more_bytes": after - before, **vars(timed)}))
+    print(json.dumps({"rows": found, "most_bytes": after - before, **vars(timed)}))
 
 
 class Message:
@@ -172,7 +172,7 @@ def parts(count: int, figures: dict) -> str:
     given = {
         "decode": figures["decoded"],
         "take in": {"rows": count, **built["taking"]},
-        "merge": {"rows": count, **built["merging"], "peak_bytes": built["peak_bytes"]},
+        "merge": {"rows": count, **built["merging"], "most_bytes": built["peak_bytes"]},
         "join everybody": figures["everybody"],
         f"join one of {SPARSE}": figures["few"],
     }
@@ -183,11 +183,11 @@ def parts(count: int, figures: dict) -> str:
             f"{part['seconds']:.1f}",
             f"{part['processor']:.1f}",
             f"{part['rows'] / part['processor']:,.0f}",
-            f"{part['peak_bytes'] / 1e6:,.0f}" if "peak_bytes" in part else "",
+            f"{part['most_bytes'] / 1e6:,.0f}" if "most_bytes" in part else "",
         ]
         for name, part in given.items()
     ]
-    return report.table(["", "rows", "seconds", "processor s", "rows/processor s", "peak MB"], rows)
+    return report.table(["", "rows", "seconds", "processor s", "rows/processor s", "MB"], rows)
 
 
 def judged(count: int, built: dict, everybody: dict) -> list[Bar]:

@@ -67,14 +67,13 @@ class LayerReader:
         last = rows.height if stop is None else rows["id"].search_sorted(stop, "left")
         return rows[first:last]
 
-    def of(self, ids: pl.Series) -> pl.DataFrame:
-        """Rows of these ids (ascending, each once, at least one).
+    def around(self, ids: pl.Series) -> pl.DataFrame:
+        """All rows of the blocks that may hold these ids (ascending, each once, at least one).
 
         Raises:
             TableDamaged: As `range`.
         """
-        rows = self._read(self._holding(ids))
-        return rows.join(ids.to_frame("id"), on="id", how="semi", maintain_order="left")
+        return self._read(self._holding(ids))
 
     def _holding(self, ids: pl.Series) -> list[_Place]:
         low, high = bisect_left(self._lasts, ids[0]), bisect_right(self._firsts, ids[-1])

@@ -70,13 +70,14 @@ class Reader:
             known_at: That of the snapshot that was asked before.
 
         Returns:
-            As `join`, in pieces that ascend by id.
+            As `join`, and `known_at` (epoch ms): what was joined with a snapshot of then or later has had the
+            mapping already. In pieces that ascend by id.
 
         Raises:
             TableDamaged: As `join`.
         """
         for ids in self._ids_since(known_at):
-            yield self._live(ids).filter(pl.col("known_at") > known_at).drop("known_at")
+            yield self._live(ids).filter(pl.col("known_at") > known_at)
 
     def opted_out_since(self, known_at: int) -> Iterator[pl.DataFrame]:
         """All mappings, true ones and those that ended, of ids whose opt-out was not known at that instant.
@@ -98,7 +99,8 @@ class Reader:
 
     def _settled(self, ids: pl.Series) -> pl.DataFrame:
         layers = self._layers if len(ids) else []
-        return settled(pl.concat([SCHEMA.to_frame(), *(layer.of(ids) for layer in layers)]))
+        rows = pl.concat([SCHEMA.to_frame(), *(layer.around(ids) for layer in layers)])
+        return settled(rows.join(ids.to_frame("id"), on="id", how="semi"))
 
     def _portions(self, ids: pl.Series) -> Iterator[pl.Series]:
         """The ids in portions, for each of which a bounded number of rows is read; one, if there are none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 from structlog.testing import capture_logs
 
 from bridge.clock import SystemClock
@@ -183,6 +183,24 @@ def test_a_topic_made_anew_is_another_topic(kafka, tmp_path, monkeypatch):
         assert synced(table, "cat", "dog") == {("dog", 3): 3}
 
 
+def test_a_topic_that_comes_and_grows(kafka, tmp_path, monkeypatch):
+    """One that is not there is waited for, and told of; partitions that it gets later are read too."""
+    monkeypatch.setattr(follower_module, "LOOK", 200)
+    monkeypatch.setattr(windows, "MAX_AGE", 100)
+    with capture_logs() as lines, following(kafka, "sync-grows", tmp_path) as (table, follower):
+        until(lambda: waits(lines), "the first failure")
+        assert not follower.caught_up
+        kafka.create_topic("sync-grows")
+        kafka.produce("sync-grows", [told("ann", 1, 1)])
+        until(lambda: synced(table, "ann") == {("ann", 1): 1}, "the new topic")
+        admin = kafka.admin()
+        admin.create_partitions([NewPartitions("sync-grows", 3)])["sync-grows"].result(30)
+        until(lambda: len(partitions(kafka, "sync-grows")) == 3, "the new partitions")
+        kafka.produce("sync-grows", [told("bob", 2, 2, 2), told("cat", 3, 3, 1)])
+        expected = {("ann", 1): 1, ("bob", 2): 2, ("cat", 3): 3}
+        until(lambda: synced(table, "ann", "bob", "cat") == expected, "the new partitions")
+
+
 def test_no_broker_is_waited_for(tmp_path_factory, tmp_path, monkeypatch):
     """Before the start and while it is followed: it is told, and goes on by itself."""
     monkeypatch.setattr(windows, "MAX_AGE", 100)
@@ -247,6 +265,12 @@ class FullDisk(Disk):
             self.refused += 1
             raise OSError(errno.ENOSPC, "no room")
         return super().write(descriptor, data)
+
+
+def partitions(kafka: Kafka, topic: str) -> dict:
+    """What the broker has of the topic."""
+    admin = kafka.admin()
+    return admin.list_topics(topic, timeout=10).topics[topic].partitions
 
 
 def waits(lines: list) -> int:
