@@ -12,10 +12,13 @@ from bridge.audience.uuids import parse
 from bridge.clock import HOUR
 from bridge.sync.mapping import NotAMapping, UserSync, decode, key_of, read_key
 from bridge.sync.table import columns
-from bridge.sync.table.rows import WINDOW
+from bridge.sync.table.rows import IS_OPT_OUT, WINDOW
 
 FUTURE = HOUR
-"""How far ahead of our clock `synced_at` may be, ms; further ahead, no opt-out would end the mapping."""
+"""How far ahead of our clock `synced_at` may be, ms; further ahead, no opt-out would end the mapping.
+
+An opt-out is taken all the same, as of then: whose clock is wrong must not keep somebody in.
+"""
 
 FEW = 64
 """So many messages and fewer are read one by one."""
@@ -100,7 +103,8 @@ def take(messages: Sequence[Message], now: int) -> Taken:
         (key, message) for key, value, message in zip(keys, values, messages, strict=True) if value is None
     ]
     frames.append(_tombstones(gone, skipped))
-    rows = pl.concat(frames)
+    latest = pl.when(IS_OPT_OUT & ~pl.col("forgotten")).then(pl.min_horizontal("synced_at", now + FUTURE))
+    rows = pl.concat(frames).with_columns(synced_at=latest.otherwise("synced_at"))
     timely = rows.filter(pl.col("synced_at").is_between(1, now + FUTURE))
     skipped[Skipped.TIME] += len(rows) - len(timely)
     return Taken(rows=timely, skipped=+skipped)

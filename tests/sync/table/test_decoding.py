@@ -137,6 +137,17 @@ def test_a_tombstone_has_a_key_and_a_time(key, timestamp, why):
     assert taken.rows.select("forgotten", "synced_at").rows() == ([] if why else [(True, 5)])
 
 
+def test_an_opt_out_is_taken_whatever_its_clock_says():
+    """Of a time far ahead a mapping is refused, as nothing would end it; an opt-out counts, as of then."""
+    ahead = {"namespace": "acme", "partner_id": "ann", "synced_at": NOW + 2 * FUTURE}
+    browser = "00000000-0000-0000-0000-000000000001"
+    opt_out = message(UserSync(mm_uuid=None, consent=Consent.WITHDRAWN, **ahead))
+    mapping = message(UserSync(mm_uuid=browser, consent=Consent.NO_SIGNAL, **ahead))
+    taken = take([opt_out, mapping], NOW)
+    assert taken.skipped == {Skipped.TIME: 1}
+    assert taken.rows.select("hi", "lo", "synced_at").rows() == [(0, 0, NOW + FUTURE)]
+
+
 def test_the_fast_way_is_taken():
     """Clean messages are read as columns, not one by one: else a topic of 100 M takes an hour."""
     luck = random.Random(1)
