@@ -20,6 +20,9 @@ _ORDER = {"forgotten": True, "synced_at": False, "data_centre": False, "known_at
 
 _NOT_KNOWN = np.iinfo(np.int64).max
 
+_ENDED = ~IS_OPT_OUT & ~pl.col("forgotten") & (pl.col("synced_at") <= pl.col("opted_out_at"))
+"""True for mappings that an opt-out ended."""
+
 
 def settled(rows: pl.DataFrame, forget_before: int | None = None) -> pl.DataFrame:
     """Of each key the newest tombstone and what is newer than that, sorted by id, hi, lo.
@@ -34,16 +37,14 @@ def settled(rows: pl.DataFrame, forget_before: int | None = None) -> pl.DataFram
     """
     ordered = rows.sort([*KEY, *_ORDER], descending=[False] * len(KEY) + list(_ORDER.values()))
     alone = first_of(["id"]) & first_of(["id"]).shift(-1, fill_value=True)
-    if forget_before is None and ordered.select(alone.all()).item():
-        return ordered
+    going = pl.col("forgotten") & (pl.col("known_at") < (forget_before or NEVER))
+    if ordered.select(alone.all()).item():
+        return ordered.filter(~going)
     judged = _judged(ordered)
     kept = pl.col("forgotten") & (pl.col("ends") | ~pl.col("forgotten").shift(-1, fill_value=False))
     kept |= ~pl.col("forgotten") & pl.col("ends") & (pl.col("synced_at") > pl.col("forgotten_at"))
-    if forget_before is not None:
-        over = pl.col("opted_out_known_at").is_between(NEVER, forget_before, closed="none")
-        kept &= ~(pl.col("forgotten") & (pl.col("known_at") < forget_before))
-        kept &= ~(_ENDED & over)
-    return judged.with_columns(_known_since(judged)).filter(kept).select(*SCHEMA)
+    going |= _ENDED & (pl.col("opted_out_known_at") < (forget_before or NEVER))
+    return judged.with_columns(_known_since(judged)).filter(kept & ~going).select(*SCHEMA)
 
 
 def live(rows: pl.DataFrame) -> pl.DataFrame:
@@ -66,9 +67,6 @@ def opted_out(rows: pl.DataFrame, known_after: int) -> pl.DataFrame:
     """
     told = ~IS_OPT_OUT & ~pl.col("forgotten") & (pl.col("opted_out_known_at") > known_after)
     return _with_opt_outs(rows).filter(told).select(*KEY, "opted_out_at")
-
-
-_ENDED = ~IS_OPT_OUT & ~pl.col("forgotten") & (pl.col("synced_at") <= pl.col("opted_out_at"))
 
 
 def _judged(ordered: pl.DataFrame) -> pl.DataFrame:

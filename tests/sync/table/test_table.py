@@ -273,3 +273,44 @@ def test_a_user_of_many_browsers_and_many_users_of_one(tmp_path):
             assert {browser for id_, browser in found if id_ == "ann"} == {*range(1, 30), 40}
             assert {id_ for id_, browser in found if browser == 7} == {"ann", *users}
             merge_all(table, 8 * DAY)
+
+
+NEWS = [
+    (
+        [Told("ann", 1, 1), Told("bob", 1, 1), Told("dan", 4, 1), Told("dan", 0, 2)],
+        {"ann1", "bob1"},
+        {"dan4"},
+    ),
+    ([Told("ann", 1, 5), Told("bob", 1, 5)], set(), set()),
+    ([Told("ann", 1, 6), Told("ann", 2, 6), Told("cat", 3, 6)], {"ann2", "cat3"}, set()),
+    ([Told("bob", 0, 9)], set(), {"bob1"}),
+    ([Told("bob", 1, 8), Told("bob", 2, 9)], set(), set()),
+    ([Told("bob", 1, 12)], {"bob1"}, set()),
+    ([Told("ann", 2, 20, forgotten=True)], set(), set()),
+    ([Told("ann", 2, 30)], {"ann2"}, set()),
+    ([Told("dan", 0, 40, forgotten=True)], {"dan4"}, set()),
+    ([Told("ann", 0, 50), Told("ann", 5, 60)], {"ann5"}, {"ann1", "ann2", "ann5"}),
+    ([Told("ann", 0, 70)], set(), {"ann1", "ann2", "ann5"}),
+]
+"""Batches, the mappings that become true with each, and those to be taken out."""
+
+
+@pytest.mark.parametrize("merging", [False, True])
+def test_what_is_new_is_told_and_nothing_else(tmp_path, merging):
+    """A new browser, one that lives again, one that opted out; not who comes again. Merges change nothing."""
+    with opened(tmp_path) as table:
+        seen = [0]
+        for number, (batch, _, _) in enumerate(NEWS, start=1):
+            table.append(window(batch), {0: number}, number)
+            if merging:
+                table.merge_step(number)
+            reader = table.snapshot().reader("acme")
+            changed = [
+                f"{row[0]}{row[2]}" for frame in reader.changed_since(seen[-1]) for row in frame.rows()
+            ]
+            ended = [
+                f"{row[0]}{row[2]}" for frame in reader.opted_out_since(seen[-1]) for row in frame.rows()
+            ]
+            assert (sorted(changed), sorted(ended)) == tuple(map(sorted, NEWS[number - 1][1:]))
+            seen.append(table.snapshot().known_at)
+        assert next(table.snapshot().reader("acme").changed_since(seen[-1])).is_empty()
