@@ -193,6 +193,28 @@ def test_what_is_not_true_is_forgotten_after_a_while(tmp_path):
         assert joined(table, ["ann", "bob", "cat"]) == {("cat", 3): (5, 0)}
 
 
+def test_what_is_forgotten_does_not_come_back_within_a_merge(tmp_path):
+    """A tombstone goes while the slab with what it forgot is half merged: it stays so, after a death too."""
+    ids, more = [f"u{at:02}" for at in range(30)], [f"u{at:02}x" for at in range(1, 30)]
+    gone = sorted([*ids[::2], *more[::2]])
+    expected = {(id_, 1): (5, 0) for id_ in {*ids, *more} - {*gone}}
+    table = opened(tmp_path)
+    table.append(window([Told(id_, 1, 5) for id_ in ids]), {0: 1}, 1)
+    table.append(window([Told(id_, 1, 5) for id_ in more]), {0: 2}, 2)
+    for number, id_ in enumerate(gone, start=3):
+        table.append(window([Told(id_, 1, 6, forgotten=True)]), {0: number}, number)
+    steps = 0
+    while table.merge_step(8 * DAY):
+        steps += 1
+        assert joined(table, [*ids, *more]) == expected
+        if steps == 2:
+            table.__exit__(None, None, None)
+            table = opened(tmp_path)
+            assert joined(table, [*ids, *more]) == expected
+    table.__exit__(None, None, None)
+    assert steps > 3
+
+
 def stored(table) -> set[tuple[str, int]]:
     """The keys that any row on the disk is of."""
     parts = [part for layer in table.snapshot().layers for part in layer]
