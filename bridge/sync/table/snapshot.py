@@ -32,10 +32,6 @@ class Snapshot:
         """Reads the ids of one namespace; for one thread, and for ids that ascend from call to call."""
         return Reader([LayerReader(layer, namespace) for layer in self.layers], range_rows)
 
-    def namespaces(self) -> list[str]:
-        """All that there are, ascending."""
-        return sorted({name for layer in self.layers for part in layer for name in part.slab.blocks})
-
 
 class Reader:
     """Asks a snapshot. Only blocks that may hold what is asked for are read, each once as ids ascend."""
