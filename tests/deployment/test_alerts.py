@@ -102,6 +102,7 @@ def worked(metrics):
     ingest.assigned(assigned=True)
     ingest.unreadable("two", unreadable=True)
     ingest.answered(1_790_000_001_500)
+    ingest.unknown_segments("one", 1)
     deliver.pending("a", "x", 5, 6)
     deliver.replay_pending("a", "x", 5)
     deliver.horizon("a", "x", 1_790_000_000_000)
