@@ -6,12 +6,17 @@ from contextlib import contextmanager
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.parts import kafka as kafka_part
 from tests.parts import openssh, tools
 from tests.parts.kafka import Kafka
 from tests.parts.openssh import OpenSsh
 from tests.parts.registry import SchemaRegistry
+
+# What a property takes is the machine's matter: on a busy one nothing is found out by a time limit.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

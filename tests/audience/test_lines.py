@@ -61,7 +61,7 @@ def test_removals_behind_a_leading_removal_are_left_out():
 
 
 @pytest.mark.failure(36)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 900), st.integers(1, 20))), st.booleans())
 def test_a_long_user_goes_on_in_further_lines(shapes, wiped):
     """Each line is below 8,000 characters with its end, repeats the id, is full, and nothing is lost."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.deliver.capped_gzip import CappedGzip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(200, 60_000), st.integers(0, 2**32), st.sampled_from([1, 6, 9]), st.booleans())
 def test_it_never_passes_its_limit_and_loses_nothing(limit, seed, level, compressible):
     """Filled as long as `room` allows, whatever the bytes: at most `limit`, and unpacked the same."""

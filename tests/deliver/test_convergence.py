@@ -144,7 +144,7 @@ class Bench:
 
 
 @pytest.mark.failure(30, 31)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(events, st.randoms(use_true_random=False), steps, st.sampled_from([DISPLAY, HASHED]))
 def test_any_order_of_events_runs_deliveries_and_merges_converges(all_events, random, plan, audience):
     """Shuffled and repeated events, sealed one by one, delivered whole or in parts, merged in between."""

@@ -456,7 +456,7 @@ def test_a_newer_programs_ledger_is_left_alone(ledger, path):
 
 
 @pytest.mark.failure(53)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(part=st.floats(0, 1, exclude_max=True), page=st.sampled_from([1, 4096]))
 def test_a_ledger_cut_short_is_never_taken_for_a_whole_one(tmp_path_factory, part, page):
     """Cut anywhere, also between two pages, it is refused: its windows may not count as free."""

@@ -357,7 +357,7 @@ def ends(now, lasting):
 
 
 @pytest.mark.failure(54, 55)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     start=st.integers(20 * HOUR, DAY),
     skew=st.sampled_from([-30 * SECOND, 30 * SECOND]) | st.integers(-30 * SECOND, 30 * SECOND),
@@ -394,7 +394,7 @@ def test_whatever_starts_in_its_room_the_servers_count_stays_within_the_limits(
     assert server.worst(done, DAY)[1] <= account.bytes_per_day
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     now=st.integers(MIDNIGHT, MIDNIGHT + 2 * DAY),
     skew=st.integers(-10 * MINUTE, 10 * MINUTE),
@@ -459,7 +459,7 @@ def used_by_live(attempts, since, until, reach):
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, waits=st.booleans(), since=RECORDS)
 def test_a_replay_never_gets_more_than_there_is(*, account, attempts, now, waits, since):
     """Whatever live data may not have now, no replay has; nor a room that holds less than it says."""
@@ -475,7 +475,7 @@ def test_a_replay_never_gets_more_than_there_is(*, account, attempts, now, waits
         assert max(1, room.bytes) <= room.removals_bytes <= whole.removals_bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, since=RECORDS)
 def test_attempts_that_ended_before_they_count_change_no_room(*, account, attempts, now, since):
     """The ledger is asked for those since `counted_since` alone."""
@@ -494,7 +494,7 @@ def test_yesterdays_attempts_are_asked_for(ended):
     assert quota.counted_since(LATER) <= ended
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, since=st.integers(LONG_AGO, MIDNIGHT - DAY))
 def test_what_live_used_in_the_rest_of_yesterday_fits_beside_a_replay(*, account, attempts, now, since):
     """In general files too, if it fitted before the replay had its room; where it did not, no replay goes."""
@@ -507,7 +507,7 @@ def test_what_live_used_in_the_rest_of_yesterday_fits_beside_a_replay(*, account
         assert rest <= left - room.bytes - account.bytes_per_day * account.removals_reserve
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(account=ACCOUNTS, attempts=ATTEMPTS, now=MOMENTS, waits=st.booleans(), since=RECORDS)
 def test_one_file_of_the_hour_is_lives(*, account, attempts, now, waits, since):
     """Replays never come to all of an hour's files, but where it has one alone."""
@@ -521,7 +521,7 @@ def test_one_file_of_the_hour_is_lives(*, account, attempts, now, waits, since):
         assert used + room.files < account.files_per_hour
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(account=ACCOUNTS, attempts=ATTEMPTS, offset=st.integers(0, 20 * MINUTE), since=RECORDS)
 def test_an_empty_day_has_room_for_a_replay(*, account, attempts, offset, since):
     """All that live and the reserve leave of it: no setting shuts replays out, nor makes them wait for more.
@@ -546,7 +546,7 @@ def test_an_empty_day_has_room_for_a_replay(*, account, attempts, offset, since)
         assert room.removals_bytes <= waits.removals_bytes
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     hours=st.lists(
         st.tuples(st.integers(0, 49), st.integers(0, 9), st.integers(0, 7 * MB)), min_size=24, max_size=24

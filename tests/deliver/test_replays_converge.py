@@ -318,7 +318,7 @@ def _directory():
 
 
 @pytest.mark.failure(30, 31)
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, derandomize=True)
 @given(st.lists(commands, min_size=3, max_size=14))
 def test_any_interleaving_of_live_events_and_replays_converges(plan):
     """Late and repeated events, ties, remove_alls, replays of any time; in parts, with merges and restarts.
@@ -329,7 +329,7 @@ def test_any_interleaving_of_live_events_and_replays_converges(plan):
         World(Path(directory)).run(plan)
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES // 2, derandomize=True)
 @given(st.lists(with_retirement, min_size=3, max_size=14))
 def test_with_retired_history_nothing_comes_back_and_a_replay_of_all_makes_it_whole(plan):
     """What retired runs alone could judge may be missing, but what was removed stays removed.

@@ -196,7 +196,7 @@ def _key(user):
     return f"{user // 2:016x}{user:016x}"
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, derandomize=True)
 @given(st.lists(commands, min_size=4, max_size=16))
 def test_whatever_is_rejected_and_sent_again_converges(plan):
     """Live files and a replay's, whole or in parts, among late events, merges, restarts, removals ahead.
@@ -213,7 +213,7 @@ def test_whatever_is_rejected_and_sent_again_converges(plan):
             assert all(world.site.ledger.file(name).replay for name in world.rejected)
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES // 2, derandomize=True)
 @given(st.lists(with_retirement, min_size=4, max_size=16))
 def test_what_is_gone_is_not_sent_again_and_a_replay_makes_it_whole(plan):
     """Where runs of a rejected file are retired it is refused, and a replay of all events is the remedy."""

@@ -326,7 +326,7 @@ def simulate(seed, **more):
 
 
 SEEDS = st.integers(0, 2**32)
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 
 
 @FEW

@@ -54,7 +54,7 @@ scenes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scenes)
 def test_no_row_comes_from_a_run_that_is_not_told(scene):
     """Whatever was delivered, cut or merged; and what is told lies above all that was delivered of all."""
@@ -75,7 +75,7 @@ def test_no_row_comes_from_a_run_that_is_not_told(scene):
         assert list(told) == sorted(told, key=lambda one: one.low)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(writes, min_size=1, max_size=6), st.integers(0, 6), st.integers(0, 6), st.booleans())
 def test_of_a_whole_delivery_exactly_the_runs_that_wait_are_told(rows, delivered, ahead, removals_only):
     """Neither a run that was delivered, nor one whose removals went ahead, nor one without the audience."""

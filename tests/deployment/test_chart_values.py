@@ -93,7 +93,7 @@ def test_what_a_kinds_pattern_takes_the_kind_takes(name):
     kind = TypeAdapter(getattr(kinds, name))
 
     @given(drawn(kind.json_schema()))
-    @settings(max_examples=50, derandomize=True, deadline=None)
+    @settings(max_examples=50, derandomize=True)
     def check(text):
         kind.validate_python(text)
 
@@ -148,7 +148,6 @@ def test_whatever_helm_accepts_the_bridge_accepts(helm):
         max_examples=EXAMPLES,
         phases=[Phase.generate],  # to shrink would take minutes, and what fails is readable
         derandomize=True,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )
     def check(made):

@@ -271,7 +271,7 @@ def damaged(value, kind, at, byte):
 
 @pytest.mark.failure(33)
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(faults=st.lists(damage, min_size=1, max_size=6))
 def test_good_events_survive_around_damaged_ones(shape, faults):
     """Whatever happens to some bodies, exactly those are refused that hold no event, and no other changes."""
@@ -296,7 +296,7 @@ def test_every_byte_of_an_event_is_judged_alike(shape):
 
 
 @pytest.mark.failure(33)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.binary(max_size=80), min_size=FEW + 1, max_size=120))
 @example([b""] * 100)
 def test_garbage_is_refused(bodies):

@@ -112,7 +112,7 @@ def test_the_ends_of_64_bits():
 
 
 @pytest.mark.failure(33)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 150), st.integers(0, 255)), max_size=5))
 def test_good_events_survive_around_damaged_ones(faults):
     """Changed bytes touch their own event only."""

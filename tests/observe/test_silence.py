@@ -61,7 +61,6 @@ def test_a_process_that_was_suspended_is_well():
     assert max(looked(looks[:-1]).silent.values()) == 0
 
 
-@settings(deadline=None)
 @given(
     jumps=st.lists(
         st.tuples(st.integers(-DAY, DAY), st.integers(1, 100), st.sets(st.sampled_from("abc"), max_size=3)),
@@ -84,7 +83,7 @@ def test_no_jump_of_the_clock_makes_a_thread_silent(jumps):
     assert given_up(known, PATIENCE) == {}
 
 
-@settings(deadline=None, max_examples=20)  # each is some thousand looks
+@settings(max_examples=20)  # each is some thousand looks
 @given(jump=st.integers(-DAY, DAY), at=st.integers(0, 100))
 def test_a_hung_thread_is_found_whatever_the_clock_does(jump, at):
     """A jump delays or hastens the end by no more than one look counts."""

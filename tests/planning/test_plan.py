@@ -196,7 +196,7 @@ rates = st.lists(
 rolls = st.sampled_from(ROLLS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(demands=rates, factor=st.floats(1, 20), roll=rolls)
 def test_more_never_fits_better(config, demands, factor, roll):
     """With a higher rate no fewer files are asked for, and what did not fit still does not."""
@@ -280,7 +280,7 @@ class Life:
         self.oldest[audience] = max(age, self.oldest.get(audience, 0))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(demands=rates, roll=rolls, seed=st.integers(0, 99), window=st.sampled_from([60, 240]))
 def test_what_is_promised_is_kept(config, demands, roll, seed, window):
     """Eight hours over midnight: no membership waits longer than promised, no more bytes go than planned."""

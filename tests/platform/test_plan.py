@@ -17,7 +17,7 @@ from tests.taxonomy.test_round_trip import PRICES, taxonomies
 
 VENDOR = 7
 CODES = st.integers(1, 2**31 - 1).map(str)
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SLOW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 class Draft:

@@ -123,7 +123,7 @@ def test_a_leading_removal_reaches_its_own_audience_alone():
 ADDS = st.tuples(st.integers(1, 4), st.integers(0, 6), st.sampled_from([-1, 0, 5, 1_406_850_980]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.sampled_from([DISPLAY, HASHED]), st.lists(ADDS, min_size=1, max_size=12)), max_size=5

@@ -320,7 +320,7 @@ PIECES = [
 HEADS = [b"Expect: 100-continue\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(PIECES + HEADS) | st.binary(max_size=20), max_size=12).map(b"".join))
 def test_any_bytes_have_an_answer_or_none(server, capfd, request_bytes):
     """Whatever is said, the server says what HTTP knows, or closes; nothing goes wrong within."""

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.audience import rows
@@ -97,7 +97,6 @@ NUMBERS = st.integers(min_value=1, max_value=12) | st.sampled_from([2**31 - 1, 1
 TEXTS = st.sampled_from(["a", "b", "B", "7", "07", "~", "\u0021x"])
 
 
-@settings(deadline=None)
 @given(data=st.data(), hashed=st.booleans(), refuse=st.booleans())
 def test_each_event_is_judged_and_counted_as_a_plain_reading_does(data, hashed, refuse):
     """Refused are the events that add a segment which the taxonomy does not hold, only where it is set so.
@@ -150,7 +149,6 @@ def test_a_refusal_names_the_code_where_it_is_a_number():
         assert USER not in refusal.detail
 
 
-@settings(deadline=None)
 @given(st.sets(NUMBERS, max_size=8), st.lists(NUMBERS, max_size=20))
 def test_a_number_stands_at_its_position_or_nowhere(known, asked):
     """Positions are those of the ascending codes; of others -1, beyond the largest and the smallest too."""

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import BridgeError
@@ -44,7 +44,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_the_record_is_that_of_a_plain_diary(steps):
     """Each code has the day it was last used and the one since it is watched, each unknown segment its count.
@@ -81,7 +80,6 @@ def test_the_record_is_that_of_a_plain_diary(steps):
     assert told(seen) == {str(one): fields for one, fields in others.items()}
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=60), max_size=12))
 def test_a_count_is_never_above_the_truth_and_little_below(batches):
     """With room for 5 codes: each count lacks at most a sixth of all, and the frequent ones are there."""

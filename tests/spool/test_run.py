@@ -21,7 +21,7 @@ from bridge.spool.run_writer import cuts
 from tests.parts.audiences import DISPLAY, HASHED, frame
 from tests.parts.spools import SMALL, new_spool, one, position, seal, windows
 
-on_disk = settings(max_examples=60, deadline=None)  # an fsync takes as long as the disk likes
+on_disk = settings(max_examples=60)  # an fsync takes as long as the disk likes
 
 keys = st.one_of(
     st.just(""),

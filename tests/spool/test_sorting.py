@@ -15,7 +15,7 @@ from tests.parts.audiences import DISPLAY, HASHED
 WRITES = st.tuples(st.integers(0, 6), st.integers(0, 3), st.integers(0, 3), st.integers(0, 9))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(WRITES, max_size=60))
 def test_small_shards_sorted_together_are_as_each_alone(writes):
     """However audiences are grouped for sorting, each has its own winners, sorted, and no row of another."""

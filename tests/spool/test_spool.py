@@ -165,7 +165,7 @@ def test_a_topic_made_anew_is_another(tmp_path):
     assert sorted(entry.next_offset for entry in spool.positions().values()) == [5, 6, 7, 8]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(windows, min_size=2, max_size=6), st.data())
 def test_merging_changes_no_winner(many, data):
     """Merged in any grouping of neighbours, the runs hold the rows that win over all, each with its run."""

@@ -122,7 +122,7 @@ def test_a_merged_run_spans_a_small_part_of_the_retention():
     assert merge_plan(long) is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 300), min_size=400, max_size=400))
 def test_runs_are_few_whatever_their_sizes(sizes):
     """Windows of any sizes, merged as planned: never many runs, and each row is written again a few times."""

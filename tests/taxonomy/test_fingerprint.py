@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.taxonomy import Node, Permissions, Taxonomy, fingerprint
@@ -14,7 +14,6 @@ def shuffled(draw, node: Node) -> Node:
     return replace(node, children=tuple(draw(st.permutations(children))))
 
 
-@settings(deadline=None)
 @given(data=st.data(), taxonomy=taxonomies(bare=False))
 def test_the_order_of_nodes_is_nothing(data, taxonomy: Taxonomy):
     """Nodes and permissions in another order are the same taxonomy."""

@@ -65,7 +65,7 @@ def same(ours: decoding.Taken, theirs: decoding.Taken) -> bool:
 
 
 @given(syncs=st.lists(SYNCS, min_size=1, max_size=8), times=st.integers(10, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_columns_read_what_the_endpoint_writes(syncs, times):
     """The endpoint's encoder and the table agree on every record that there can be, on few and on many."""
     messages = [message(sync) for sync in syncs]
@@ -79,7 +79,7 @@ def test_columns_read_what_the_endpoint_writes(syncs, times):
 
 
 @given(seed=st.integers(0, 2**32), faults=st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bad_bytes_hurt_no_other_message(seed, faults):
     """Flipped, cut, swapped, lengthened bytes among good ones: all comes to what each alone comes to."""
     luck = random.Random(seed)

@@ -118,7 +118,7 @@ class TableMachine(RuleBasedStateMachine):
 
 
 TestTable = TableMachine.TestCase
-TestTable.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestTable.settings = settings(max_examples=25, stateful_step_count=20)
 
 
 def slabs(directory: Path) -> list[Path]:
