@@ -137,12 +137,14 @@ class KafkaSource:
         self._raise_failure()
         if any(map(Message.error, batch)):
             batch = self._without_errors(batch)
+        elif self._unreadable:
+            self._unreadable.read({_partition(message).topic for message in batch})
         if not before <= self._assigned:
             batch = [message for message in batch if _partition(message) in self._assigned]
         if batch:
             self._told.clear()
         if self._unreadable:
-            self._wait_for_topics(batch)
+            self._wait_for_topics()
         if self._commits.due:
             self._send_commits()
         if self._topics.due:
@@ -326,12 +328,20 @@ class KafkaSource:
             _log.warning("broker_unreachable", error=error.name(), reason=error.str())
 
     def _without_errors(self, batch: Sequence[Message]) -> list[Message]:
-        """The batch without its events that are no messages; those are dealt with."""
+        """The batch without its events that are no messages; those are dealt with.
+
+        All in their order: a topic's last messages may come before the word that it cannot be read any more,
+        and its first ones after it.
+        """
+        messages = []
         for message in batch:
             error = message.error()
             if error is not None:
                 self._deal_with(error, message)
-        return [message for message in batch if message.error() is None]
+            else:
+                self._unreadable.read([_partition(message).topic])
+                messages.append(message)
+        return messages
 
     def _deal_with(self, error: KafkaError, message: Message) -> None:
         topic, where = message.topic() or "", f"topic {message.topic()} partition {message.partition()}"
@@ -351,9 +361,8 @@ class KafkaSource:
                 reason=error.str(),
             )
 
-    def _wait_for_topics(self, batch: Sequence[Message]) -> None:
+    def _wait_for_topics(self) -> None:
         """Those that cannot be read are told every minute, until they can."""
-        self._unreadable.read({_partition(message).topic for message in batch})
         if self._parts.until_end:
             self._unreadable.raise_first()
         self._unreadable.remind()

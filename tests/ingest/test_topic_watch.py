@@ -7,17 +7,13 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from bridge.errors import BridgeError
-from bridge.ingest.calls import ThreadedCalls
-from bridge.ingest.kafka import KafkaParts, KafkaSource
 from bridge.ingest.partition import Partition
-from bridge.ingest.starts import Starts
 from bridge.ingest.topic_watch import LOOK, TopicWatch
-from bridge.ingest.topics import Topics
+from tests.ingest.source import source_of
 from tests.parts.clocks import HandClock
-from tests.parts.collecting import NamedIds, stream
+from tests.parts.collecting import NamedIds
 from tests.simulation.agenda import Agenda
-from tests.simulation.broker import Admin, Cluster, Consumer
-from tests.simulation.process import Process
+from tests.simulation.broker import Cluster
 
 pytestmark = pytest.mark.failure(27)
 
@@ -74,38 +70,12 @@ class Remade(Cluster):
         return {name: f"{name}-{self.generation}" for name in names}
 
 
-class Nobody:
-    """An owner that does nothing."""
-
-    def started(self, starts):
-        pass
-
-    def revoked(self, partitions):
-        pass
-
-
 def test_a_new_topic_with_more_partitions_is_not_taken_for_the_old_one():
     """The group keeps the partition that we have and adds one: the id of both is asked for, and differs."""
     agenda = Agenda(0)
     cluster = Remade(agenda=agenda, rng=Random(1), on_commit=lambda _: None)
     cluster.create("acme", 1)
-    clock, topics = HandClock(0), Topics((stream(topics=("acme",)),))
-    process = Process(lambda *_: None)
-    starts = Starts(spool="spool", group="g", runs=tuple, ids=cluster, admin=Admin(cluster), adopt=False)
-    source = KafkaSource(
-        KafkaParts(
-            settings={},
-            group="g",
-            topics=topics,
-            starts=starts,
-            clock=clock,
-            sleep=lambda _: None,
-            until_end=False,
-            consumer=lambda properties: Consumer(properties, cluster, process),
-            calls=ThreadedCalls(),
-        ),
-        Nobody(),
-    )
+    source = source_of(cluster, "acme")
     source.open()
     source.poll(10, 0)
     assert source.assigned == {Partition("acme", 0)}
