@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from tests.faults.site import SESSION, Site
 from tests.parts.bridging import differences, end, ends
@@ -106,6 +106,60 @@ def test_a_commit_that_never_arrives(kafka, site, proxy):
         site.write()
         site.until_committed()
     site.drain()
+    site.check()
+
+
+def requests(data):
+    """Where in the client's bytes each request begins."""
+    at = 0
+    while at < len(data):
+        yield at
+        at += 4 + int.from_bytes(data[at : at + 4])
+
+
+def of_another_generation(group):
+    """Turns commits of the group into those of a generation that is over, or never was."""
+
+    def altered(data):
+        for at in requests(data):
+            if is_commit(data[at:]):
+                generation = data.index(group.encode(), at) + len(group)
+                data = data[:generation] + (12345).to_bytes(4) + data[generation + 4 :]
+        return data
+
+    return altered
+
+
+def told_as(error):
+    """Turns the coordinator's refusals, of two partitions, into this one."""
+
+    def altered(data):
+        for partition in range(2):
+            place = partition.to_bytes(4)
+            refusal = place + KafkaError.ILLEGAL_GENERATION.to_bytes(2)
+            data = data.replace(refusal, place + error.to_bytes(2))
+        return data
+
+    return altered
+
+
+@pytest.mark.failure(18)
+@pytest.mark.parametrize("name", ["REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID"])
+def test_a_commit_that_comes_too_late(kafka, site, proxy, name):
+    """The coordinator refuses all of them: the runs stand for them, and nothing is taken twice."""
+    site.config["kafka"]["bootstrap_servers"] = f"127.0.0.1:{kafka.proxied_port}"
+    proxy.alter_request = of_another_generation(site.config["kafka"]["group_id"])
+    proxy.alter_reply = told_as(getattr(KafkaError, name))
+    site.write()
+    with site.running():
+        site.bridge.wait_for("commit_failed")
+        site.until_arrived()
+    assert {line["error"] for line in site.bridge.events("commit_failed")} == {name}
+    assert site.offsets() == {}
+    proxy.alter_request = proxy.alter_reply = None
+    site.write()
+    site.drain()
+    assert site.bridge.events("partition_resumed")
     site.check()
 
 

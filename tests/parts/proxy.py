@@ -31,6 +31,10 @@ class Proxy:
         """The first bytes of the client that this is true of are lost, and the connection."""
         self.lose_reply_when: Callable[[], bool] | None = None
         """The first bytes of the server that come while this is true are lost, and the connection."""
+        self.alter_request: Callable[[bytes], bytes] | None = None
+        """What the client's bytes are turned into, as many as they are."""
+        self.alter_reply: Callable[[bytes], bytes] | None = None
+        """What the server's bytes are turned into, as many as they are."""
         self.lost = 0
         """Replies and requests that were lost so far."""
         self.sent = 0
@@ -86,7 +90,7 @@ class Proxy:
                 if self.lose_reply_to is not None and self.lose_reply_to(data):
                     self.lose_reply_to = None
                     doomed.set()
-                server.sendall(data)
+                server.sendall(data if self.alter_request is None else self.alter_request(data))
         self._reset([client, server])
 
     def _stall(self, size: int) -> None:
@@ -105,7 +109,7 @@ class Proxy:
                     break
                 answered += len(data)
                 if self.swallow_after is None or answered <= self.swallow_after:
-                    client.sendall(data)
+                    client.sendall(data if self.alter_reply is None else self.alter_reply(data))
         self._reset([client])
 
     def _is_to_be_lost(self) -> bool:
