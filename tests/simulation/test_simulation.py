@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, hunted, stale
+from tests.simulation.mutants import MUTANTS, Mutant, hunted, stale, verdict
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 300
@@ -62,4 +62,14 @@ def test_planted_bugs_still_have_a_place_in_the_product():
 def test_a_planted_bug_is_found():
     """Of the list, the one that nobody would see otherwise; `make mutants` hunts all of them."""
     (mutant,) = [one for one in MUTANTS if one.name == "the folder is not synced after a rename"]
-    assert "I2" in (hunted(mutant, seeds=20, first=0) or "")
+    result = hunted(mutant, seeds=20, first=0)
+    assert verdict(result) == "found"
+    assert "I2" in (result or "")
+
+
+@pytest.mark.parametrize("new", ["            self.nobody()\n", "            (\n"])
+def test_a_mutant_that_falls_over_by_itself_is_not_found(new):
+    """It calls what the product does not have any more, or is no Python: that shows nothing of the oracle."""
+    old = next(one.old for one in MUTANTS if one.name == "the folder is not synced after a rename")
+    fallen = hunted(Mutant("falls over", "spool/disk.py", old, new), seeds=1, first=0)
+    assert verdict(fallen) == "FELL OVER"
