@@ -95,7 +95,7 @@ class PowerDisk(Disk):
 
     def open(self, path: Path) -> int:
         """A new file."""
-        self._before("open", path)
+        self._before("open", path.parent)
         descriptor = super().open(path)
         self._platter.synced[os.fstat(descriptor).st_ino] = 0
         return descriptor
@@ -121,7 +121,7 @@ class PowerDisk(Disk):
 
     def rename(self, source: Path, target: Path) -> None:
         """It lasts once the target's folder is synced."""
-        self._before("rename", target)
+        self._before("rename", target.parent)
         before = self._platter.keep(target)
         super().rename(source, target)
         self._platter.changes.append(Change(folder=target.parent, path=target, before=before, source=source))
@@ -135,13 +135,13 @@ class PowerDisk(Disk):
 
     def unlink(self, path: Path) -> None:
         """It lasts once the folder is synced."""
-        self._before("unlink", path)
+        self._before("unlink", path.parent)
         before = self._platter.keep(path)
         super().unlink(path)
         self._platter.changes.append(Change(folder=path.parent, path=path, before=before, source=None))
 
-    def _before(self, operation: str, path: Path | None = None) -> None:
-        where = "" if path is None else f" {path.parent.name}"
+    def _before(self, operation: str, folder: Path | None = None) -> None:
+        where = "" if folder is None else f" {folder.name}"
         self._process.step(f"disk {operation}{where}")
         number = self.fault(operation)
         if number is not None:

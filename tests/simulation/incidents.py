@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 STEPS = ("", "disk", "disk write", "disk fsync", "disk rename", "disk unlink", "ledger", "remote", "commit")
 """How the names of steps begin that a process may die before."""
 
+STEPS_AMONG_RUNS = ("disk rename runs", "disk fsync_folder runs", "disk unlink runs")
+"""Those by which a run comes, lasts and goes."""
+
 
 def kill(world: "World", rng: Random) -> None:
     """The process dies at one of its next steps."""
     world.reasons += 1
     if world.life:
         world.life.process.die(rng.choice(STEPS), rng.choice([0, 0, 1, 3, 10, 30]))
+
+
+def kill_among_runs(world: "World", rng: Random) -> None:
+    """It dies where a run is about to come, to last or to go: such steps are few, and all rests on them."""
+    world.reasons += 1
+    if world.life:
+        world.life.process.die(rng.choice(STEPS_AMONG_RUNS), rng.choice([0, 1, 3]))
 
 
 def cut_power(world: "World", rng: Random) -> None:
@@ -132,6 +142,7 @@ KINDS: dict[str, Callable[["World", Random], None]] = {
     one.__name__: one
     for one in (
         kill,
+        kill_among_runs,
         cut_power,
         stop,
         broker_down,

@@ -109,7 +109,7 @@ def small() -> Plan:
 
 
 INCIDENTS = {
-    "crashes": ("kill", "kill", "cut_power"),
+    "crashes": ("kill", "kill", "kill_among_runs", "cut_power"),
     "broker": ("broker_down", "commit_trouble", "commit_trouble"),
     "group": ("partitions_leave", "partitions_leave", "partitions_lost", "topic_grows"),
     "server": (
