@@ -13,7 +13,7 @@ import time
 from tests.fuzz.targets import TARGETS
 
 TURN = 10
-"""Seconds of one target before it is another's turn."""
+"""Seconds of one target before it is another's turn; fewer where the time is short."""
 
 
 def main():
@@ -22,12 +22,13 @@ def main():
     if arguments.minutes is None:
         TARGETS[names[0]].run(arguments.seed)
         return 0
-    seeds, turns = dict.fromkeys(names, arguments.seed), itertools.cycle(names)
+    seeds = dict.fromkeys(names, arguments.seed)
     print(f"{len(names)} targets, {arguments.minutes:g} minutes, from seed {arguments.seed}", flush=True)
     ends, found = time.monotonic() + 60 * arguments.minutes, 0
-    while (left := ends - time.monotonic()) > 0:
-        name = next(turns)
-        seeds[name], whole = _turn(name, seeds[name], min(TURN, left))
+    turn = min(TURN, 60 * arguments.minutes / len(names))
+    further = itertools.takewhile(lambda _: time.monotonic() < ends, itertools.cycle(names))
+    for name in itertools.chain(names, further):
+        seeds[name], whole = _turn(name, seeds[name], turn)
         found += not whole
     print(*(f"{name}: {seeds[name] - arguments.seed} tries" for name in names), sep="\n")
     print(f"{found} found")
