@@ -34,16 +34,11 @@ Json: TypeAlias = dict[str, object]
 _LONGEST_SECONDS = 9
 """Digits; a longer wait is none."""
 
-_PASSING = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
+"""What may be otherwise in a while. Proxies say 5xx that no standard knows, as 520 or 524."""
+
+_DONE_OR_NOT = _PASSING - {HTTPStatus.TOO_MANY_REQUESTS} | {HTTPStatus.SEE_OTHER}
+"""After which what was posted may have been done."""
 
 
 class Outcome(StrEnum):
@@ -283,11 +278,10 @@ class Api:
             what = f"is busy or ill (HTTP {status}{_quoted(code, message)}); it is asked again later"
         else:
             what = f"refuses (HTTP {status}{_quoted(code, message)}); see {self.site.setting}"
-        heard = method != "GET" and status in _PASSING and status != HTTPStatus.TOO_MANY_REQUESTS
-        passing = Outcome.UNKNOWN if heard else Outcome.NOT_DONE
+        passing = Outcome.NOT_DONE if status in _PASSING else Outcome.REFUSED
         return self._failed(
             what,
-            outcome=passing if status in _PASSING else Outcome.REFUSED,
+            outcome=Outcome.UNKNOWN if method != "GET" and status in _DONE_OR_NOT else passing,
             status=status,
             code=code,
             passing=status in _PASSING,

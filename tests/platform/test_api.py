@@ -145,7 +145,7 @@ def test_a_fault_in_other_words_is_still_one(caller, errors):
         assert str(caller.fails(server.url)).endswith(f"refuses (HTTP 400); see {SETTING}")
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 524])
 def test_what_may_pass_is_asked_again(caller, status):
     """A question is answered in the end; where it never is, the failure says so, after all attempts."""
     with Answering(said({}, status), said({"data": [1]})) as server:
@@ -157,13 +157,18 @@ def test_what_may_pass_is_asked_again(caller, status):
 
 
 def test_a_change_is_said_again_only_where_it_was_not_heard(caller):
-    """After 429 it was not done; after 503 or a lost answer nobody knows, and it is not said twice."""
+    """After 429 it was not done; after 5xx or a lost answer nobody knows, and it is not said twice.
+
+    Neither does anybody after 524, a proxy's word for an answer that it did not wait for, and 303.
+    """
     with Answering(said({}, 429), said({"id": 1})) as server, closing(caller.api(server.url)) as api:
         assert api.post("/new", {"name": "ü"}) == {"id": 1}
     assert [json.loads(one.body) for one in server.asked] == [{"name": "ü"}] * 2
     for answer in (
         said({}, 503),
         said({}, 500),
+        said({}, 524),
+        said({}, 303, Location="/new/1"),
         raw(b""),
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
     ):
