@@ -270,9 +270,12 @@ def taxonomies(
 
 
 def printable(said: object) -> str:
-    """A text of the platform's as a terminal may have it; empty for what is none."""
+    """A text of the platform's as a terminal may have it; empty for what is none.
+
+    A name that a file may have stays as it is (`names.check`), so that a taxonomy is found by it.
+    """
     text = said if isinstance(said, str) else ""
-    return "".join(c if c.isprintable() else UNPRINTABLE for c in text[: 2 * 255])
+    return "".join(UNPRINTABLE if names.unseen(c) else c for c in text[: 2 * 255])
 
 
 def _id(data: Json) -> int | None:

@@ -50,6 +50,22 @@ def test_create_get_update_list_grants(vendor: Vendor):
         assert (vendor.one.writes.created, vendor.one.writes.updated) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "Prix\u00a0: 5 \u20ac",
+        "\u5e74\u9f62\u300030",
+        "A &amp; B | C",
+    ],
+)
+def test_a_taxonomy_is_found_by_any_name_that_a_file_may_have(vendor: Vendor, name: str):
+    """Else it would be created once more: with joiners, spaces of other widths, what looks like an entity."""
+    with vendor.running(), vendor.client() as client:
+        taxonomy_id = client.create(Taxonomy(root=Node(name=name), vendor_id=1234))
+        assert [one.id for one in client.list(name=name).taxonomies] == [taxonomy_id]
+
+
 def test_the_seeds_creation_is_posted_exactly(vendor: Vendor):
     """A YAML file becomes the body of the seed's example: each key, value and kind, and their order."""
     with vendor.running(), Answering(said({"data": {"taxonomy_id": 1}})) as server:
