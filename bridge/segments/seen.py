@@ -26,8 +26,10 @@ class Seen:
     """The day on which watching began."""
     until: int
     """The last day on which somebody watched."""
+    taxonomy: str
+    """The one that the stream names: its file or id."""
     codes: Codes
-    """Of the stream's taxonomy."""
+    """Of that taxonomy."""
     known_since: NDArray[np.int32]
     """Since which day each code is watched."""
     last_days: NDArray[np.int32]
@@ -36,12 +38,13 @@ class Seen:
     """Segments that the taxonomy does not hold for sale: of `unknown.SCHEMA`, the most frequent first."""
 
     @classmethod
-    def nothing(cls, day: int, *, hashed: bool) -> Self:
+    def nothing(cls, day: int, *, hashed: bool, taxonomy: str = "") -> Self:
         """Before the taxonomy was read."""
         none = np.empty(0, dtype=np.int32)
         return cls(
             since=day,
             until=day,
+            taxonomy=taxonomy,
             codes=Codes((), hashed=hashed),
             known_since=none,
             last_days=none,
@@ -89,6 +92,10 @@ class Seen:
             last_days=last_days,
             unknown=self.unknown.filter(pl.Series(still)),
         )
+
+    def of(self, taxonomy: str, *, hashed: bool) -> bool:
+        """Whether it is what a stream needs that names this taxonomy, and whose codes are of this kind."""
+        return (self.taxonomy, self.codes.hashed) == (taxonomy, hashed)
 
     def on(self, day: int) -> "Seen":
         """As it is kept on a day: unknown segments that came no more are forgotten."""

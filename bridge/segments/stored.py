@@ -56,6 +56,7 @@ class _Code(msgspec.Struct, array_like=True):
 class _Stored(UnknownSegments, frozen=True):
     hashed: bool
     codes: list[_Code]
+    taxonomy: str = ""
 
 
 def path_of(spool: Path, stream: str) -> Path:
@@ -74,6 +75,7 @@ def encoded(seen: Seen) -> bytes:
             until=seen.until,
             codes=[_Code(*fields) for fields in columns],
             unknown=[UnknownSegment(*fields) for fields in seen.unknown.rows()],
+            taxonomy=seen.taxonomy,
         )
     )
 
@@ -128,6 +130,7 @@ def _record(stored: _Stored) -> Seen:
     return Seen(
         since=stored.since,
         until=stored.until,
+        taxonomy=stored.taxonomy,
         codes=codes,
         known_since=np.array([one.known_since for one in stored.codes], dtype=np.int32),
         last_days=np.array([one.last_day for one in stored.codes], dtype=np.int32),

@@ -131,14 +131,15 @@ class SegmentKeeper:
         return day_of(self._outside.clock.now())
 
     def _kept(self, stream: Stream) -> Seen:
-        """What was written of a stream."""
+        """What was written of a stream; nothing, if that was by another taxonomy, which must not judge it."""
+        taxonomy, hashed = str(stream.taxonomy), stream.hash_segments
         try:
             seen = stored.load(stored.path_of(self._spool.directory, stream.name))
         except BridgeError as error:
             log.warning("segments_forgotten", stream=stream.name, reason=str(error))
             seen = None
-        if seen is None or seen.codes.hashed != stream.hash_segments:
-            return Seen.nothing(self._today(), hashed=stream.hash_segments)
+        if seen is None or not seen.of(taxonomy, hashed=hashed):
+            return Seen.nothing(self._today(), hashed=hashed, taxonomy=taxonomy)
         return seen
 
     def _fed(self, streams: Sequence[Stream]) -> Mapping[_Source, list[Watch]]:

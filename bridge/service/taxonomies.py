@@ -74,7 +74,9 @@ class _Beside:
         if isinstance(taxonomy, Path):
             return read_codes(taxonomy, hashed=hashed)
         seen = stored.load(stored.path_of(self._spool, self._stream.name))
-        return Codes((), hashed=hashed) if seen is None or seen.codes.hashed != hashed else seen.codes
+        if seen is None or not seen.of(str(taxonomy), hashed=hashed):
+            return Codes((), hashed=hashed)
+        return seen.codes
 
 
 def _fault(path: Path, hashed: bool) -> str:  # noqa: FBT001  # a part of a key

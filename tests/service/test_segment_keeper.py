@@ -280,6 +280,30 @@ def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(
     assert judged_beside(site.config)["one"].codes().texts == ["1"]
 
 
+def test_the_codes_of_another_taxonomy_judge_nothing(tmp_path):
+    """Until the one that a stream names now was read nothing is unknown; a broken file is no start."""
+    platform = Platform()
+    site = Site(tmp_path, 77, ask=platform)
+    keeper = site.keeper()
+    site.look(keeper, 2)
+    see(keeper, 1, 9)
+    keeper.write()
+    platform.failure = "503"
+    site = Site(tmp_path, 78, ask=platform)
+    assert judged_beside(site.config)["one"].codes().texts == []
+    keeper = site.keeper()
+    site.look(keeper, 3)
+    assert texts(keeper) == []
+    platform.failure = None
+    platform.codes = ("9",)
+    site.look(keeper, 2, later=ASK_AGAIN)
+    assert texts(keeper) == judged_beside(site.config)["one"].codes().texts == ["9"]
+    site = Site(tmp_path)
+    site.path.write_text(HEADER)
+    with pytest.raises(UsageError, match=r"acme\.csv"):
+        site.keeper()
+
+
 def test_a_platform_taxonomy_that_does_not_fit_the_stream_is_not_taken(tmp_path):
     """Its codes are hashed and the stream's are not: they would all be unknown."""
     platform = Platform()
