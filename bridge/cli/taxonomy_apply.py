@@ -29,6 +29,9 @@ FAILED = 1
 CHANGES = 3
 """Exit code of `plan --exit-code` where something would be changed; 2 is wrong usage."""
 
+_BASIS = "based_on"
+"""A key that only a plan has."""
+
 LARGEST_PLAN = 64_000_000
 """Bytes of a plan's file."""
 
@@ -73,6 +76,8 @@ def plan(
     ] = False,
 ) -> None:
     """Show what apply would change at the platform: + added, - removed, ~ changed, → moved."""
+    if out is not None:
+        _see_that_no_file_is_lost(out)
     rules = Rules(hashed=hashed, below_wholesale=below_wholesale)
     target = _target(file, rules, account_of(config, account), taxonomy_id)
     with target.account.client() as client:
@@ -181,6 +186,20 @@ def _held(target: Target, client: Segments) -> Held | None:
 
 
 def _kept(path: Path) -> Document:
+    document = _loaded(path)
+    if document is None:
+        raise UsageError(f"{path} is no plan; name what plan --out wrote")
+    return document
+
+
+def _see_that_no_file_is_lost(out: Path) -> None:
+    """A plan is written over an earlier one, and over nothing else: a taxonomy's file may lie there."""
+    if out.exists() and _BASIS not in (_loaded(out) or {}):
+        raise UsageError(f"--out {out} is there already, and no plan; name another file")
+
+
+def _loaded(path: Path) -> Document | None:
+    """The JSON object in a file; None: there is none in it."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_PLAN + 1)
@@ -189,9 +208,7 @@ def _kept(path: Path) -> Document:
         raise UsageError(f"cannot read {path}: {error.strerror}; name what plan --out wrote") from None
     except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} is no plan; name what plan --out wrote")
-    return document
+    return document if isinstance(document, dict) else None
 
 
 def _is_kept(made: Plan, document: Document, target: Target) -> bool:

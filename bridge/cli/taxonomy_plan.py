@@ -119,8 +119,10 @@ def _text(value: Value) -> str:
 
 
 def _counts(plan: Plan) -> str:
-    """As it is told in the last line: each kind, whether there are such or not."""
+    """As it is told in the last line: each kind of nodes, whether there are such or not; and what else is."""
     nodes = ", ".join(f"{number:,} to {what}" for what, number in plan.counts.items())
-    permitted, forbidden = len(plan.difference.permitted), len(plan.difference.forbidden)
-    permissions = f"; permissions: {permitted:,} to add, {forbidden:,} to remove"
-    return f"Plan: {nodes}{permissions if permitted or forbidden else ''}."
+    found = plan.difference
+    permissions = f"; permissions: {len(found.permitted):,} to add, {len(found.forbidden):,} to remove"
+    fields = f"; {' and '.join(one.field for one in found.fields)} of the taxonomy to change"
+    further = (fields if found.fields else "") + (permissions if found.permitted or found.forbidden else "")
+    return f"Plan: {nodes}{further}."

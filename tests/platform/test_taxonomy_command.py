@@ -150,9 +150,21 @@ def test_what_is_kept_of_a_plan(command: Command, tmp_path: Path):
     assert command("apply", command.file, "--plan", kept, "--yes") == 1
     assert command("plan", command.file, "--out", kept) == 0
     assert command("apply", command.file, "--plan", kept, "--yes") == 0
+    before = command.file.read_bytes()
+    assert command("plan", command.file, "--out", command.file) == 2
+    assert f"--out {command.file} is there already, and no plan" in command.err
+    assert command.file.read_bytes() == before
     kept.write_text("[")
     assert command("apply", command.file, "--plan", kept, "--yes") == 2
     assert command.vendor.one.writes.updated == 2
+
+
+def test_what_changes_of_the_taxonomy_itself_stands_in_the_last_line(command: Command):
+    """Where no node changes, too: else it reads as if there were nothing to do."""
+    command.created()
+    command.edit("taxonomy:\n", "taxonomy:\n  description: For buyers\n")
+    assert command("plan", command.file) == 0
+    assert command.out.splitlines()[-1].endswith("0 to remove; description of the taxonomy to change.")
 
 
 def test_removals_are_allowed_explicitly(command: Command):
