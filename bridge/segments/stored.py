@@ -127,6 +127,12 @@ def _record(stored: _Stored) -> Seen:
     codes = Codes((one.code for one in stored.codes), hashed=stored.hashed)
     if codes.texts != [one.code for one in stored.codes]:
         raise ValueError(FORMAT)
+    unknown_segments = pl.DataFrame(
+        [(one.code, one.memberships, one.first_day, one.last_day) for one in stored.unknown],
+        schema=unknown.SCHEMA,
+        orient="row",
+    )
+    codes.cast(unknown_segments["code"])  # raises where one is none
     return Seen(
         since=stored.since,
         until=stored.until,
@@ -134,9 +140,5 @@ def _record(stored: _Stored) -> Seen:
         codes=codes,
         known_since=np.array([one.known_since for one in stored.codes], dtype=np.int32),
         last_days=np.array([one.last_day for one in stored.codes], dtype=np.int32),
-        unknown=pl.DataFrame(
-            [(one.code, one.memberships, one.first_day, one.last_day) for one in stored.unknown],
-            schema=unknown.SCHEMA,
-            orient="row",
-        ),
+        unknown=unknown_segments,
     )

@@ -144,6 +144,7 @@ def test_texts_are_kept_as_they_are(tmp_path):
         b'{"format":1,"hashed":false,"since":1,"until":1,"codes":[["x",1,1]],"unknown":[]}',
         b'{"format":1,"hashed":false,"since":1,"until":1,"codes":[["2",1,1],["1",1,1]],"unknown":[]}',
         b'{"format":1,"hashed":false,"since":1,"until":1,"codes":[["1",1,99999999999]],"unknown":[]}',
+        b'{"format":1,"hashed":false,"since":1,"until":1,"codes":[],"unknown":[["x",1,1,1]]}',
     ],
 )
 def test_what_is_damaged_is_told_in_a_line(tmp_path, content):
