@@ -275,7 +275,7 @@ class Api:
                 f"see {self.site.setting}.url"
             )
         elif status in _PASSING:
-            what = f"is busy or ill (HTTP {status}{_quoted(code, message)}); it is asked again later"
+            what = f"is busy or ill (HTTP {status}{_quoted(code, message)}); try again in a while"
         else:
             what = f"refuses (HTTP {status}{_quoted(code, message)}); see {self.site.setting}"
         passing = Outcome.NOT_DONE if status in _PASSING else Outcome.REFUSED

@@ -63,7 +63,7 @@ def quiet(failure: CallFailed) -> CallFailed:
     """One line that names the place and a setting, and neither secrets nor what was sent."""
     text = str(failure)
     assert text.startswith("the processing log at http")
-    assert SETTING in text or "; it is asked again" in text or "resolver" in text or "stops" in text
+    assert SETTING in text or "; try again in a while" in text or "resolver" in text or "stops" in text
     for hidden in (SECRET, base64.b64encode(f"agency:{SECRET}".encode()).decode(), "private", "\n", "  "):
         assert hidden not in text
     return failure
@@ -152,7 +152,7 @@ def test_what_may_pass_is_asked_again(caller, status):
         assert caller.get(server.url) == {"data": [1]}
     with Answering(said(b"<html>", status)) as server:
         failure = caller.fails(server.url)
-    assert f"is busy or ill (HTTP {status}); it is asked again later" in str(failure)
+    assert f"is busy or ill (HTTP {status}); try again in a while" in str(failure)
     assert (failure.passing, failure.outcome, len(server.asked)) == (True, Outcome.NOT_DONE, 2)
 
 
