@@ -1,7 +1,8 @@
 """The second half of a replay: its runs are delivered, by whoever holds the accounts.
 
 Where a bridge runs on the spool, it delivers them, and this process waits and tells. Where none runs, this
-process delivers, live data that is due too; and gives way as soon as a bridge starts.
+process delivers, live data that is due too, and asks the processing logs, as an account may wait for their
+word; and gives way as soon as a bridge starts.
 """
 
 import threading
@@ -24,6 +25,7 @@ from bridge.observe.silence import Patience
 from bridge.service.deliveries import Deliveries
 from bridge.service.opening import LEDGER, Opened, claimed, opened_beside
 from bridge.service.outside import Outside
+from bridge.service.reconciling import Reconciliations
 from bridge.service.threads import Threads
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.replays import Replay
@@ -100,11 +102,13 @@ class ReplayDelivery:
     def _deliver(self, opened: Opened, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
         """Deliver what waits of the accounts, until the replay is through or somebody else is to go on."""
         clock, health = self.outside.clock, Health(lambda: True)
-        threads = watched(health, clock)
+        threads, metrics = watched(health, clock), Metrics(health)
         deliveries = Deliveries(
-            self.config, opened, self.outside, Metrics(health).deliver, drain=threading.Event().is_set
+            self.config, opened, self.outside, metrics.deliver, drain=threading.Event().is_set
         )
+        reconciliations = Reconciliations(self.config, opened.ledger, clock, metrics.reconcile)
         deliveries.start(threads)
+        reconciliations.start(threads)
         watchdog = Watchdog(threads, health, clock, Patience(), end_at_once)
 
         def look_and_tell(delivery: Delivery) -> None:
@@ -114,6 +118,7 @@ class ReplayDelivery:
         try:
             self._work(opened, deliveries, threads, stop, look_and_tell)
         finally:
+            reconciliations.stop()
             deliveries.stop()
             if threads.alive:
                 end_at_once(unstopped(sorted(threads.alive)))
