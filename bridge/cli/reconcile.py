@@ -35,6 +35,7 @@ def reconcile(
     logs, path = _logs(settings, account), settings.spool.directory / LEDGER
     results: list[Reconciled] = []
     if path.exists():
+        Ledger.read_only(path).close()  # never brings the tables of an older bridge up, while that runs
         with Ledger.open(path) as ledger:
             results = list(reconciled(logs, ledger, clock))
     elif not as_json:
