@@ -7,7 +7,7 @@ from typing import TypeAlias
 from bridge.clock import HOUR, MINUTE, SECOND
 from bridge.deliver.file_state import FileState
 from bridge.deliver.records import FileRecord
-from bridge.platform.processing_log import Entry, Reading, Status
+from bridge.platform.processing_log import Entry, Reading, Status, newest
 
 SOON = 30 * SECOND
 """After an upload the log is asked so soon, ms; sooner where `poll` is shorter."""
@@ -86,20 +86,26 @@ def start(looks: Looks, now: int) -> int:
 
 def after(looks: Looks, reading: Reading, files: Sequence[FileRecord], begun: int, now: int) -> Looks:
     """What is remembered after a good look for these files, which read from the offset `begun` on."""
-    found = {entry.file for _, entry in reading.entries}
-    waiting = (at for at, entry in reading.entries if entry.status is Status.PENDING)
+    known = newest(entry for _, entry in reading.entries)
+    changing = {file.name for file in files if file.state is not FileState.CONFIRMED}
+    waiting = (at for at, entry in reading.entries if entry.file in changing and _waits(entry, known))
     return Looks(
         last_at=now,
         whole_at=now if begun == 0 else looks.whole_at,
         resume=min(waiting, default=reading.end),
-        lost=any(is_overdue(file, LOST, now) for file in files if file.name not in found),
+        lost=any(is_overdue(file, LOST, now) for file in files if file.name not in known),
     )
+
+
+def _waits(entry: Entry, known: Mapping[str, Entry]) -> bool:
+    """It may change where it stands, and nothing newer is said of its file."""
+    return entry.status is Status.PENDING and known[entry.file].status is Status.PENDING
 
 
 def decide(
     files: Iterable[FileRecord], known: Mapping[str, Entry], overdue_after: int, now: int
 ) -> Iterator[Decision]:
-    """What is to be written down of files that are uploaded, or were rejected.
+    """What is to be written down of files that have their final names.
 
     Args:
         files: Those that were looked for.
@@ -109,18 +115,29 @@ def decide(
     """
     for file in files:
         entry = known.get(file.name)
-        if entry is not None and entry.status is Status.CONFIRMED:
+        if entry is not None and entry.status is Status.CONFIRMED and _news(file, FileState.CONFIRMED, entry):
             yield Confirm(file=file, entry=entry)
-        elif file.state is FileState.REJECTED:
-            continue
-        elif entry is not None and entry.status is Status.REJECTED:
+        elif entry is not None and entry.status is Status.REJECTED and _news(file, FileState.REJECTED, entry):
             yield Reject(file=file, entry=entry)
         elif is_overdue(file, overdue_after, now):
             yield Overdue(file=file, said=entry.said if entry else "")
 
 
+def _news(file: FileRecord, state: FileState, entry: Entry) -> bool:
+    """An entry brings a file to another state; one that is no newer than what is noted of it does not."""
+    if file.state is state:
+        return False
+    return entry.processed_at is None or file.processed_at is None or entry.processed_at > file.processed_at
+
+
 def is_overdue(file: FileRecord, limit: int, now: int) -> bool:
-    """Whether a file was uploaded so long ago (ms), and is neither confirmed nor rejected."""
+    """Whether a file was uploaded so long ago (ms), and is neither confirmed nor rejected.
+
+    One that is asked to be sent again is not: nobody waits for the platform's word on it any more.
+    """
     return (
-        file.state is FileState.UPLOADED and file.uploaded_at is not None and now - file.uploaded_at >= limit
+        file.state is FileState.UPLOADED
+        and file.resend_asked_at is None
+        and file.uploaded_at is not None
+        and now - file.uploaded_at >= limit
     )

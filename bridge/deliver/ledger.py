@@ -270,15 +270,16 @@ class Ledger:
         lines_accepted: int | None = None,
         lines_refused: int | None = None,
         detail: str = "",
-    ) -> None:
+    ) -> bool:
         """The platform has processed it, by its log's newest word; None: the log does not say.
 
         Said again it changes nothing but these; said of a file that was rejected it counts as well.
+        False: there is no such file (any more), and nothing is noted: files are forgotten in time.
 
         Raises:
-            ValueError: There is no such file, or it has not got its final name.
+            ValueError: It has not got its final name.
         """
-        self._process(
+        return self._process(
             name,
             FileEvent.CONFIRM,
             processed_at=processed_at,
@@ -295,13 +296,13 @@ class Ledger:
         lines_accepted: int | None = None,
         lines_refused: int | None = None,
         detail: str,
-    ) -> None:
+    ) -> bool:
         """The platform has refused it; as `confirm`, also where it was confirmed before.
 
         Raises:
-            ValueError: There is no such file, or it has not got its final name.
+            ValueError: It has not got its final name.
         """
-        self._process(
+        return self._process(
             name,
             FileEvent.REJECT,
             processed_at=processed_at,
@@ -319,6 +320,11 @@ class Ledger:
         """The files of an account that the platform's log has last said to be refused; as `unconfirmed`."""
         with self._database.reading() as connection:
             return statements.arrived_files(connection, account, FileState.REJECTED)
+
+    def confirmed(self, account: str) -> tuple[FileRecord, ...]:
+        """The files of an account that the platform's log has last said to be processed; as `unconfirmed`."""
+        with self._database.reading() as connection:
+            return statements.arrived_files(connection, account, FileState.CONFIRMED)
 
     def awaited(self, account: str) -> frozenset[Audience]:
         """The audiences of an account of which a file is `unconfirmed`, and not asked to be sent again."""
@@ -485,17 +491,20 @@ class Ledger:
         lines_accepted: int | None,
         lines_refused: int | None,
         detail: str,
-    ) -> None:
+    ) -> bool:
         with self._database.transaction() as connection:
-            statements.write_processed(
-                connection,
-                statements.known_file(connection, name),
-                event,
-                processed_at=processed_at,
-                lines_accepted=lines_accepted,
-                lines_refused=lines_refused,
-                detail=detail,
-            )
+            file = statements.find_file(connection, name)
+            if file is not None:
+                statements.write_processed(
+                    connection,
+                    file,
+                    event,
+                    processed_at=processed_at,
+                    lines_accepted=lines_accepted,
+                    lines_refused=lines_refused,
+                    detail=detail,
+                )
+        return file is not None
 
     def _of_account(self, account: str) -> tuple[int, int]:
         with self._database.reading() as connection:

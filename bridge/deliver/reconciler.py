@@ -79,7 +79,7 @@ class Reconciler:
 
     @property
     def idle(self) -> bool:
-        """There is nothing to ask about, as no file was uploaded whose end could change."""
+        """There is nothing to ask about, as no file that is known was uploaded."""
         return not self._files()
 
     def look(self) -> Found:
@@ -107,8 +107,9 @@ class Reconciler:
         return Found(decisions=decisions, failure=str(failure or ""))
 
     def _files(self) -> tuple[FileRecord, ...]:
-        """What was rejected may be processed after all."""
-        return (*self._ledger.unconfirmed(self._account), *self._ledger.rejected(self._account))
+        """The platform may change its word on those that it has confirmed or rejected."""
+        ledger, account = self._ledger, self._account
+        return (*ledger.unconfirmed(account), *ledger.rejected(account), *ledger.confirmed(account))
 
     def _read(self, reading: Reading) -> CallFailed | NoPage | None:
         """Why not all could be read; None: all was."""
@@ -134,24 +135,28 @@ class Reconciler:
                 self._said.overdue(decision, self._settings.overdue_after)
 
     def _confirm(self, file: FileRecord, entry: Entry) -> None:
-        self._ledger.confirm(
+        noted = self._ledger.confirm(
             file.name,
             processed_at=entry.processed_at,
             lines_accepted=entry.lines_accepted,
             lines_refused=entry.lines_refused,
         )
+        if not noted:
+            return
         self._observer.confirmed(self._account, entry.lines_accepted or 0, entry.lines_refused or 0)
         reconcile_log.confirmed(file, entry)
 
     def _reject(self, file: FileRecord, entry: Entry) -> None:
         reason = entry.reason or NO_REASON
-        self._ledger.reject(
+        noted = self._ledger.reject(
             file.name,
             processed_at=entry.processed_at,
             lines_accepted=entry.lines_accepted,
             lines_refused=entry.lines_refused,
             detail=reason,
         )
+        if not noted:
+            return
         self._observer.rejected(self._account, entry.lines_accepted or 0, entry.lines_refused or 0)
         reconcile_log.rejected(file, entry, reason)
 

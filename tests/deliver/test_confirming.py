@@ -50,8 +50,8 @@ def file(name: str = "a", uploaded_at: int = NOW, state: FileState = FileState.U
     )
 
 
-def entry(status: str, name: str = "a") -> dict:
-    return {"file": name, "status": status}
+def entry(status: str, name: str = "a", **more: object) -> dict:
+    return {"file": name, "status": status} | more
 
 
 def decided(*records: dict, of: FileRecord, now: int = NOW) -> list:
@@ -85,6 +85,39 @@ def test_a_rejected_file_may_be_processed_after_all():
     assert decided(entry("rejected"), of=rejected, now=NOW + DAY) == []
     assert decided(of=rejected, now=NOW + DAY) == []
     assert [type(one) for one in decided(entry("rejected"), entry("loaded"), of=rejected)] == [Confirm]
+
+
+def test_a_confirmed_file_may_be_rejected_after_all():
+    """The log's newest word counts, either way round; one that is no newer than what is noted does not."""
+    confirmed = replace(file(state=FileState.CONFIRMED), processed_at=NOW)
+    assert decided(entry("loaded", processed_at=NOW + 1), of=confirmed, now=NOW + DAY) == []
+    assert decided(entry("received"), of=confirmed, now=NOW + DAY) == []
+    for at, kinds in ((NOW - SECOND, []), (NOW, []), (NOW + SECOND, [Reject]), (None, [Reject])):
+        record = entry("rejected", processed_at=at)
+        assert [type(one) for one in decided(record, of=confirmed)] == kinds
+    rejected = replace(confirmed, state=FileState.REJECTED)
+    assert decided(entry("loaded", processed_at=NOW - SECOND), of=rejected) == []
+    assert [type(one) for one in decided(entry("loaded", processed_at=NOW + 1), of=rejected)] == [Confirm]
+
+
+def test_a_file_that_is_sent_again_is_not_overdue():
+    """Nobody has to do anything about it any more; the log's word on it counts all the same."""
+    asked = replace(file(), resend_asked_at=NOW + 1)
+    assert decided(of=asked, now=NOW + 6 * HOUR) == []
+    assert [type(one) for one in decided(entry("loaded"), of=asked)] == [Confirm]
+    looks = after(Looks(), Reading(names={"a"}, end=0), [asked], 0, NOW + DAY)
+    assert not looks.lost
+
+
+@pytest.mark.parametrize("state", [FileState.UPLOADED, FileState.CONFIRMED, FileState.REJECTED])
+def test_what_was_said_before_holds_no_reading_back(state):
+    """A log that keeps a file's older entries is read on behind them, once it has said the end."""
+    found = Reading(names={"a", "b"}, end=0)
+    pages = [{"data": [entry("received"), entry("loaded"), entry("received", "b")]}, {"data": []}]
+    read(lambda _: pages.pop(0), SETTINGS, found)
+    assert after(Looks(), found, [file(state=state), file("b")], 0, NOW).resume == 2
+    late = file("b", state=FileState.CONFIRMED)
+    assert after(Looks(), found, [file(state=state), late], 0, NOW).resume == 3
 
 
 def test_nothing_to_ask_is_no_call():

@@ -286,6 +286,42 @@ def test_a_rejected_file_that_is_processed_after_all_is_confirmed(site):
     assert site.metric("files_not_resent") == 0
 
 
+def test_a_confirmed_file_that_is_rejected_after_all_is_told(site):
+    """As any rejected one, once the log is asked for another file's sake, or by hand."""
+    site.upload(1)
+    site.says(entry(1, "loaded", processed_at=NOON))
+    with site.reconciling() as one:
+        one.step()
+        site.clock.move(HOUR)
+        one.step()
+        assert len(site.server.asked) == 2
+        site.upload(2)
+        site.says(entry(1, "rejected", processed_at=NOON + HOUR, reason="taken back"), entry(2, "loaded"))
+        site.clock.move(HOUR)
+        one.step()
+    assert site.states() == ["rejected", "confirmed"]
+    assert site.metric("files_not_resent") == 1
+    assert [line["reason"] for line in site.logged("file_rejected")] == ["taken back"]
+
+
+def test_a_file_that_is_forgotten_while_the_log_is_read_is_no_fault(site):
+    """The log may be read for minutes, and housekeeping goes on beside; the other files are noted."""
+    site.upload(1)
+    site.clock.move(MINUTE)
+    site.upload(2)
+    answer = said({"data": [entry(1, "loaded"), entry(2, "loaded")]})
+
+    def meanwhile(connection) -> None:
+        site.ledger.forget(NOON + SECOND)
+        answer(connection)
+
+    site.server.answers[:] = [meanwhile, said({"data": []})]
+    with site.reconciling() as one:
+        one.step()
+    assert site.states() == ["confirmed"]
+    assert [line["file"] for line in site.logged("file_confirmed")] == [name(2)]
+
+
 def test_the_threads_look_by_themselves_and_stop_within_a_call(site):
     """An upload is found confirmed soon; a log that never answers holds no stop up; the threads beat."""
     site.write(poll="100ms")
@@ -364,6 +400,16 @@ def test_the_command_where_the_log_cannot_be_asked(site, capsys):
     assert err.count("\n") == 1
     assert "is not reachable" in err
     assert out == f"{name(1)}: open, overdue, uploaded 2026-11-01T12:00:00Z\n"
+
+
+def test_the_command_leaves_an_older_bridges_ledger_alone(site, capsys):
+    """It may be running: its tables are not changed beside it."""
+    site.upload(1)
+    with site.ledger._database.transaction() as connection:
+        connection.execute("PRAGMA user_version = 3")
+    assert cli.main(["reconcile", "--config", str(site.path)]) == 1
+    assert "an older s2s-bridge wrote this ledger" in capsys.readouterr().err
+    assert site.server.asked == []
 
 
 def test_the_command_where_no_log_is_configured(site, capsys):
