@@ -44,6 +44,8 @@ def reconcile(
         print(json.dumps({"accounts": [_json(one) for one in results]}))
     else:
         print(*(line for one in results for line in _lines(one)), sep="\n", end="\n" if results else "")
+    for note in (note for one in results for note in _notes(one)):
+        print(note, file=sys.stderr)
     failures = [one.found.failure for one in results if one.found and one.found.failure]
     for failure in failures:
         print(" ".join(failure.split()), file=sys.stderr)
@@ -79,6 +81,21 @@ def _lines(one: Reconciled) -> Iterator[str]:
         yield f"account {one.account}: {plural(len(one.left), 'file')} open"
 
 
+def _notes(one: Reconciled) -> Iterator[str]:
+    """What of the log is not understood, and the setting that would change that."""
+    if one.found and one.found.unknown:
+        said = ", ".join(one.found.unknown)
+        yield (
+            f"account {one.account}: the log has statuses that no setting names ({said}): name them in "
+            f"platform.processing_log, under confirmed, rejected or pending"
+        )
+    if one.found and one.found.skipped:
+        yield (
+            f"account {one.account}: {one.found.skipped:,} of the log's entries lack a file or a status: see "
+            f"platform.processing_log.fields"
+        )
+
+
 def _counted(accepted: int | None, refused: int | None) -> str:
     told = [
         f"{count:,} {what}"
@@ -94,6 +111,8 @@ def _json(one: Reconciled) -> dict[str, object]:
         "name": one.account,
         "asked": one.found is not None,
         "failure": one.found.failure or None if one.found else None,
+        "unknown_statuses": list(one.found.unknown) if one.found else [],
+        "entries_skipped": one.found.skipped if one.found else 0,
         "confirmed": [made.file.name for made in decisions if isinstance(made, Confirm)],
         "rejected": [
             {"name": made.file.name, "reason": made.entry.reason or None}

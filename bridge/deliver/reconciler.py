@@ -35,6 +35,10 @@ class Found:
     """What it means for files; they are carried out."""
     failure: str
     """Why the log was not read to its end, one line; empty: it was."""
+    unknown: tuple[str, ...]
+    """Statuses that the settings do not name, in order."""
+    skipped: int
+    """Entries that lack a file or a status."""
 
 
 class Reconciler:
@@ -104,7 +108,12 @@ class Reconciler:
         decisions = tuple(decide(files, known, self._settings.overdue_after, now))
         for decision in decisions:
             self._carry_out(decision)
-        return Found(decisions=decisions, failure=str(failure or ""))
+        return Found(
+            decisions=decisions,
+            failure=str(failure or ""),
+            unknown=tuple(sorted(reading.unknown)),
+            skipped=reading.skipped,
+        )
 
     def _files(self) -> tuple[FileRecord, ...]:
         """The platform may change its word on those that it has confirmed or rejected."""

@@ -4,6 +4,7 @@ Nothing of its form is published (domain.md). So it is read with care: what is n
 skipped, never success; a page that repeats is the end; in which order it lists files is not relied on.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -27,6 +28,14 @@ _LARGEST = 2**63 - 1
 
 _MILLISECONDS = 10**11
 """From here on a number is an instant in ms; as seconds it would be in the year 5138."""
+
+_LONGEST_REASON = 10_000
+"""Characters of a reason that are looked through; fewer are kept."""
+
+_USER = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+_A_USER = "(a user)"
+"""Stands where a reason may quote a user id: no log or page of ours shows one (design.md, invariant 9)."""
 
 _END_OF_TIME = 4_102_444_800_000
 """Epoch ms, the year 2100: a later instant is none."""
@@ -157,8 +166,12 @@ def _entry(record: object, settings: ProcessingLogSettings) -> Entry | None:
         processed_at=_instant(_at(record, fields.processed_at)),
         lines_accepted=_count(_at(record, fields.lines_accepted)),
         lines_refused=_count(_at(record, fields.lines_refused)),
-        reason=printable(_at(record, fields.reason)),
+        reason=_reason(_at(record, fields.reason)),
     )
+
+
+def _reason(said: object) -> str:
+    return printable(_USER.sub(_A_USER, said[:_LONGEST_REASON])) if isinstance(said, str) else ""
 
 
 def _status(said: str, settings: ProcessingLogSettings) -> Status:

@@ -149,6 +149,10 @@ def test_counts_are_whole_numbers_or_not_known(count):
 
 def test_the_platforms_words_are_printable_and_short():
     """Reason and status may hold anything."""
+    user = "AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee"
+    assert one({"file": "a", "status": "x", "reason": f"line 3: {user},7"}).reason == "line 3: (a user),7"
+    cut = one({"file": "a", "status": "x", "reason": "y" * 180 + user}).reason
+    assert cut == "y" * 180 + "(a user)"
     entry = one({"file": "a", "status": "x\x1b[31m\n", "reason": "\ud800\n" + "y" * 10_000})
     assert entry.said == "x [31m "
     assert entry.reason == "  " + "y" * 198

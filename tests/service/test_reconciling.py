@@ -370,6 +370,8 @@ def test_the_command_tells_what_changed_and_what_is_open(site, capsys):
                 "name": "a",
                 "asked": True,
                 "failure": None,
+                "unknown_statuses": [],
+                "entries_skipped": 0,
                 "confirmed": [name(3)],
                 "rejected": [],
                 "open": [],
@@ -400,6 +402,22 @@ def test_the_command_where_the_log_cannot_be_asked(site, capsys):
     assert err.count("\n") == 1
     assert "is not reachable" in err
     assert out == f"{name(1)}: open, overdue, uploaded 2026-11-01T12:00:00Z\n"
+
+
+def test_the_command_says_what_of_the_log_is_not_understood(site, capsys):
+    """On stderr, with the settings to see; else an open file would look as if the platform were slow."""
+    site.upload(1)
+    site.says(entry(1, "done"), {"name": name(1)})
+    assert cli.main(["reconcile", "--config", str(site.path)]) == 0
+    out, err = capsys.readouterr()
+    assert f"{name(1)}: open" in out
+    unknown, skipped = err.splitlines()
+    assert unknown.startswith("account a: the log has statuses that no setting names (done): name them in ")
+    assert skipped.startswith("account a: 1 of the log's entries lack a file or a status: see platform.")
+    site.says(entry(1, "done"), {"name": name(1)})
+    assert cli.main(["reconcile", "--config", str(site.path), "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["accounts"]
+    assert (told["unknown_statuses"], told["entries_skipped"]) == (["done"], 1)
 
 
 def test_the_command_leaves_an_older_bridges_ledger_alone(site, capsys):
