@@ -39,7 +39,8 @@ from bridge.spool.spool import Spool
 from bridge.units import iso, iso_or_none
 
 MOST_FILES = 1000
-"""The newest ones are told; unfinished ones however old they are."""
+"""The newest ones are told, and as many of those that the platform has refused or said nothing of, which
+somebody may have to send again; unfinished ones however old they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,15 +316,16 @@ def _replay(replay: Replay, states: Mapping[Audience, AudienceState], ledger: Le
 def _files(ledger: Ledger, config: Config, now: int) -> tuple[FileStatus, ...]:
     tried = {one.file.name: one for account in config.accounts for one in ledger.unfinished(account.name)}
     newest = ledger.files(limit=MOST_FILES)
-    told = {file.name for file in newest}
-    older = [one.file for one in tried.values() if one.file.name not in told]
+    ended = ledger.files(limit=MOST_FILES, states=(FileState.UPLOADED, FileState.REJECTED))
+    unsettled = [file for file in ended if file.resend_asked_at is None]
+    told = {file.name: file for file in (*newest, *(one.file for one in tried.values()), *unsettled)}
     return tuple(
         FileStatus(
             file=file,
             attempts=len(tried[file.name].tries) if file.name in tried else None,
             overdue=overdue(file, config, now),
         )
-        for file in sorted([*newest, *older], key=lambda file: file.created_at, reverse=True)
+        for file in sorted(told.values(), key=lambda file: file.created_at, reverse=True)
     )
 
 

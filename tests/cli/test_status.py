@@ -10,6 +10,7 @@ import pytest
 from bridge import cli
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.config import Config, load
+from bridge.deliver import statements
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord, Outcome, Progress
@@ -17,7 +18,7 @@ from bridge.segments.codes import Codes
 from bridge.segments.seen import Seen, day_of
 from bridge.segments.stored import encoded, path_of
 from bridge.service.opening import LEDGER
-from bridge.service.status import gather
+from bridge.service.status import MOST_FILES, gather
 from tests.parts.audiences import DISPLAY, HASHED
 from tests.parts.bridging import Bridge, configuration, delivered, end, stream
 from tests.parts.collecting import events
@@ -274,6 +275,23 @@ def test_only_the_newest_files_are_shown_to_people(path, spool, monkeypatch, cap
     assert "1004.log.gz" not in out
     cli.main(["status", "--config", str(path), "--json"])
     assert len(json.loads(capsys.readouterr().out)["files"]) == 25
+
+
+def test_a_rejected_file_is_told_however_many_came_since(config, spool):
+    """Until it is asked to be sent again: after a weekend it is still what somebody has to see to."""
+    bad = "Agency_Partner_202611011000.log.gz"
+    with Ledger.create(spool.directory / LEDGER, spool.id, NOON) as ledger:
+        attempt(ledger, a_file(bad, created_at=NOON - DAY), Outcome.UPLOADED, NOON - DAY)
+        ledger.reject(bad, detail="bad header")
+        later = replace(a_file("", created_at=NOON), state=FileState.CONFIRMED, uploaded_at=NOON)
+        with ledger._database.transaction() as connection:
+            for number in range(MOST_FILES):
+                statements.insert_file(connection, replace(later, name=f"{number}.log.gz"))
+        told = {one.file.name for one in gather(config, StoppedClock()).files}
+        assert len(told) == MOST_FILES + 1
+        assert bad in told
+        ledger.ask_resend(bad, NOON)
+    assert bad not in {one.file.name for one in gather(config, StoppedClock()).files}
 
 
 def test_a_damaged_ledger_is_one_line(path, spool, capsys):
