@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bridge.clock import Clock
+from bridge.clock import DAY, Clock
 from bridge.config import ProcessingLogSettings
 from bridge.deliver import reconcile_log
 from bridge.deliver.confirming import (
@@ -23,6 +23,9 @@ from bridge.deliver.reconcile_observer import ReconcileObserver
 from bridge.deliver.records import FileRecord
 from bridge.platform.api import CallFailed, CallStopped, Json
 from bridge.platform.processing_log import Entry, NoPage, Reading, newest, read
+
+LONGEST = DAY
+"""A log that asks to be left alone is left alone no longer than this, ms: it may have said so by mistake."""
 
 NO_REASON = "the processing log gives no reason"
 
@@ -101,7 +104,7 @@ class Reconciler:
             self._looks = after(self._looks, reading, files, begun, now)
             self._observer.looked(self._account, now)
         else:
-            wait = failure.after if isinstance(failure, CallFailed) else 0
+            wait = min(failure.after, LONGEST) if isinstance(failure, CallFailed) else 0
             self._looks = replace(self._looks, last_at=now, failed=True, not_before=now + wait)
         self._tell(reading, str(failure or ""))
         known = newest(entry for _, entry in reading.entries)

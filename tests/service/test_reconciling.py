@@ -10,7 +10,7 @@ import structlog
 import yaml
 
 from bridge import cli
-from bridge.clock import HOUR, MINUTE, SECOND, SystemClock
+from bridge.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from bridge.config import load
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
@@ -250,6 +250,18 @@ def test_what_the_platform_asks_for_is_obeyed(site):
         site.clock.move_to(NOON + 7200 * SECOND)
         one.step()
     assert len(site.server.asked) == 2
+
+
+@pytest.mark.parametrize("asked", ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_log_is_not_left_alone_for_ever(site, asked):
+    """Whatever it asks for, a day later it is asked again."""
+    site.upload(1)
+    site.server.answers[:] = [said({}, 503, Retry_After=asked), said({"data": [entry(1, "loaded")]})]
+    with site.reconciling() as one:
+        one.step()
+        site.clock.move(DAY)
+        one.step()
+    assert site.states() == ["confirmed"]
 
 
 def test_what_is_settled_is_not_read_again(site):
