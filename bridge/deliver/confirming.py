@@ -85,10 +85,13 @@ def start(looks: Looks, now: int) -> int:
 
 
 def after(looks: Looks, reading: Reading, files: Sequence[FileRecord], begun: int, now: int) -> Looks:
-    """What is remembered after a good look for these files, which read from the offset `begun` on."""
+    """What is remembered after a good look, which read from the offset `begun` on.
+
+    `files` are those that had their final names behind it.
+    """
     known = newest(entry for _, entry in reading.entries)
-    changing = {file.name for file in files if file.state is not FileState.CONFIRMED}
-    waiting = (at for at, entry in reading.entries if entry.file in changing and _waits(entry, known))
+    states = {file.name: file.state for file in files}
+    waiting = (at for at, entry in reading.entries if _waits(entry, known, states.get(entry.file)))
     return Looks(
         last_at=now,
         whole_at=now if begun == 0 else looks.whole_at,
@@ -97,9 +100,10 @@ def after(looks: Looks, reading: Reading, files: Sequence[FileRecord], begun: in
     )
 
 
-def _waits(entry: Entry, known: Mapping[str, Entry]) -> bool:
-    """It may change where it stands, and nothing newer is said of its file."""
-    return entry.status is Status.PENDING and known[entry.file].status is Status.PENDING
+def _waits(entry: Entry, known: Mapping[str, Entry], state: FileState | None) -> bool:
+    """It is wanted again: it may change where it stands, or its file's upload is not noted yet (None)."""
+    pending = entry.status is Status.PENDING and known[entry.file].status is Status.PENDING
+    return state is None or (pending and state is not FileState.CONFIRMED)
 
 
 def decide(

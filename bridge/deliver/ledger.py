@@ -321,6 +321,11 @@ class Ledger:
         with self._database.reading() as connection:
             return statements.arrived_files(connection, account, FileState.REJECTED)
 
+    def names_of(self, account: str) -> frozenset[str]:
+        """The names of an account's files that have arrived, or may yet."""
+        with self._database.reading() as connection:
+            return statements.file_names(connection, account)
+
     def confirmed(self, account: str) -> tuple[FileRecord, ...]:
         """The files of an account that the platform's log has last said to be processed; as `unconfirmed`."""
         with self._database.reading() as connection:

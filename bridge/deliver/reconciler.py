@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bridge.clock import DAY, Clock
 from bridge.config import ProcessingLogSettings
@@ -96,10 +97,11 @@ class Reconciler:
             LedgerFailed: It cannot be read or written.
             CallStopped: The process stops; what was read so far is read again by the next one.
         """
-        now, files = self._clock.now(), self._files()
+        now = self._clock.now()
         begun = start(self._looks, now)
-        reading = Reading(names={file.name for file in files}, end=begun)
+        reading = Reading(names=partial(self._ledger.names_of, self._account), end=begun)
         failure = self._read(reading)
+        files = self._files()
         if failure is None:
             self._looks = after(self._looks, reading, files, begun, now)
             self._observer.looked(self._account, now)

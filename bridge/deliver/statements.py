@@ -283,6 +283,14 @@ def arrived_files(connection: sqlite3.Connection, account: str, state: FileState
     return tuple(ledger_rows.file_record(row) for row in rows)
 
 
+def file_names(connection: sqlite3.Connection, account: str) -> frozenset[str]:
+    """Of an account's files but those that were given up."""
+    rows = connection.execute(
+        "SELECT name FROM files WHERE account = ? AND state <> ?", (account, FileState.FAILED)
+    )
+    return frozenset(str(row["name"]) for row in rows)
+
+
 def delete_built(connection: sqlite3.Connection, file: FileRecord) -> None:
     """Forget a file that was never begun.
 

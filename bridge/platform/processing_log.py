@@ -82,8 +82,8 @@ class Entry:
 class Reading:
     """What was read of the log so far: it may hold years, so of other files only what concerns us is kept."""
 
-    names: AbstractSet[str]
-    """Of our files."""
+    names: Callable[[], AbstractSet[str]]
+    """Of our files; asked behind each page, as what is on it may have been uploaded a moment ago."""
     end: int
     """The offset behind the last entry."""
     entries: list[tuple[int, Entry]] = field(default_factory=list)
@@ -93,11 +93,11 @@ class Reading:
     unknown: set[str] = field(default_factory=set)
     """Statuses that the settings do not name, printable."""
 
-    def take(self, entry: Entry | None) -> None:
+    def take(self, entry: Entry | None, ours: AbstractSet[str]) -> None:
         """The entry at `end`; None: it lacks what it must have."""
         if entry is None:
             self.skipped += 1
-        elif entry.file in self.names:
+        elif entry.file in ours:
             self.entries.append((self.end, entry))
         if entry is not None and not entry.known and len(self.unknown) < MOST_WORDS:
             self.unknown.add(entry.said)
@@ -122,8 +122,9 @@ def read(
         page = [(entry.file, entry.said) if entry else record for entry, record in pairs]
         if not page or page == before:
             return
+        ours = reading.names()
         for entry in entries:
-            reading.take(entry)
+            reading.take(entry, ours)
         before = page
 
 

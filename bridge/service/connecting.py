@@ -244,7 +244,7 @@ def _sftp(at: int, account: Account, outside: Outside) -> Finding:
 
 def _processing_log(log: ProcessingLog, outside: Outside) -> Finding:
     """One page, read as the bridge does."""
-    reading = Reading(names=frozenset(), end=0)
+    reading = Reading(names=frozenset, end=0)
     with closing(log.client(outside.clock)) as client:
         try:
             read(client.page, log.settings, reading, pages=1)

@@ -22,7 +22,7 @@ def reading(*pages: list, settings: ProcessingLogSettings = SETTINGS, start: int
     for page in pages:
         places[at] = page
         at += len(page)
-    found = Reading(names=OURS, end=start)
+    found = Reading(names=lambda: OURS, end=start)
     read(lambda offset: {"data": places.get(offset, [])}, settings, found)
     return found
 
@@ -66,7 +66,7 @@ def test_other_fields_and_words_are_settings():
             "confirmed": ["2"],
         }
     )
-    found = Reading(names=OURS, end=0)
+    found = Reading(names=lambda: OURS, end=0)
     pages = [
         {"result": {"jobs": [{"job": {"name": "/in/a", "state": {"code": 2}}, "ok": 5}]}},
         {"result": {"jobs": []}},
@@ -162,7 +162,7 @@ def test_the_platforms_words_are_printable_and_short():
 def test_an_answer_without_a_list_is_told(answer):
     """One line names the setting; what was read before it is kept."""
     pages = [{"data": [{"file": "a", "status": "loaded"}]}, answer]
-    found = Reading(names=OURS, end=0)
+    found = Reading(names=lambda: OURS, end=0)
     with pytest.raises(
         NoPage, match=r"answers with no list of entries: see that platform.processing_log.records"
     ):
@@ -174,7 +174,7 @@ def test_an_answer_without_a_list_is_told(answer):
 def test_a_page_that_repeats_is_the_end(record):
     """A server that knows no offset says the same for ever; whether it is understood or not."""
     asked = []
-    found = Reading(names=OURS, end=0)
+    found = Reading(names=lambda: OURS, end=0)
     read(lambda offset: asked.append(offset) or {"data": [record] * 3}, SETTINGS, found)
     assert asked == [0, 3]
     assert found.end == 3
@@ -183,7 +183,7 @@ def test_a_page_that_repeats_is_the_end(record):
 def test_a_log_without_an_end_costs_only_so_much_at_a_time():
     """Behind the bound it goes on with the next reading."""
     asked = []
-    found = Reading(names=OURS, end=0)
+    found = Reading(names=lambda: OURS, end=0)
 
     def ask(offset):
         asked.append(offset)

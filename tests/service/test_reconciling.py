@@ -84,6 +84,10 @@ class Site:
 
     def upload(self, number: int) -> None:
         """A file gets its final name, now."""
+        self.ledger.end_attempt(self.begin(number), self.clock.now(), Outcome.UPLOADED)
+
+    def begin(self, number: int) -> int:
+        """A file is on its way; its attempt."""
         progress = Progress(start="", stop=None, run=number, newest_event_time=None, removals_only=False)
         record = FileRecord(
             name=name(number),
@@ -100,8 +104,7 @@ class Site:
             progress=progress,
         )
         self.ledger.add_file(record)
-        attempt = self.ledger.begin_attempt(record.name, self.clock.now(), 0, lambda _: True)
-        self.ledger.end_attempt(attempt, self.clock.now(), Outcome.UPLOADED)
+        return self.ledger.begin_attempt(record.name, self.clock.now(), 0, lambda _: True)
 
     def says(self, *entries: dict) -> None:
         """What the log holds from now on."""
@@ -281,6 +284,22 @@ def test_what_is_settled_is_not_read_again(site):
         "offset=2",
         "offset=3",
     ]
+
+
+def test_a_file_that_is_processed_before_its_upload_is_noted_is_confirmed_at_the_next_look(site):
+    """The platform may be faster than the server's last answer: its entry is not left behind."""
+    site.upload(1)
+    attempt = site.begin(2)
+    site.says(entry(1, "loaded"), entry(2, "loaded"))
+    with site.reconciling() as one:
+        one.step()
+        assert site.states() == ["confirmed", "uploading"]
+        site.ledger.end_attempt(attempt, site.clock.now(), Outcome.UPLOADED)
+        site.clock.move(HOUR)
+        site.says(entry(2, "loaded"))
+        one.step()
+    assert site.states() == ["confirmed", "confirmed"]
+    assert [one.target.partition("?")[2] for one in site.server.asked][2:] == ["offset=1", "offset=2"]
 
 
 def test_a_rejected_file_that_is_processed_after_all_is_confirmed(site):
