@@ -95,7 +95,8 @@ def after(looks: Looks, reading: Reading, files: Sequence[FileRecord], begun: in
     return Looks(
         last_at=now,
         whole_at=now if begun == 0 else looks.whole_at,
-        resume=min(waiting, default=reading.end),
+        # the last entry is read again: some logs have no page behind their end, not even an empty one
+        resume=min(waiting, default=max(0, reading.end - 1)),
         lost=any(is_overdue(file, LOST, now) for file in files if file.name not in known),
     )
 

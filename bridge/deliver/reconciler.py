@@ -23,7 +23,7 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.reconcile_observer import ReconcileObserver
 from bridge.deliver.records import FileRecord
 from bridge.platform.api import CallFailed, CallStopped, Json
-from bridge.platform.processing_log import Entry, NoPage, Reading, newest, read
+from bridge.platform.processing_log import Entry, NoPage, Reading, newest, not_there, read
 
 LONGEST = DAY
 """A log that asks to be left alone is left alone no longer than this, ms: it may have said so by mistake."""
@@ -107,7 +107,8 @@ class Reconciler:
             self._observer.looked(self._account, now)
         else:
             wait = min(failure.after, LONGEST) if isinstance(failure, CallFailed) else 0
-            self._looks = replace(self._looks, last_at=now, failed=True, not_before=now + wait)
+            resume = 0 if not_there(failure) else self._looks.resume  # the log may have been cut
+            self._looks = replace(self._looks, last_at=now, failed=True, not_before=now + wait, resume=resume)
         self._tell(reading, str(failure or ""))
         known = newest(entry for _, entry in reading.entries)
         decisions = tuple(decide(files, known, self._settings.overdue_after, now))

@@ -9,8 +9,9 @@ from bridge.errors import BridgeError
 from bridge.platform.api import Api, Json, Limits, Site
 from bridge.platform.basic_auth import BasicAuth
 
-LIMITS = Limits(attempts=2, whole=30 * SECOND, silence=20 * SECOND, patience=30 * SECOND, bytes=16_000_000)
-"""A page comes or fails well within the silence that a thread may keep: it is asked for again soon."""
+LIMITS = Limits(attempts=2, whole=30 * SECOND, silence=20 * SECOND, patience=30 * SECOND, bytes=4_000_000)
+"""A page comes or fails well within the silence that a thread may keep: it is asked for again soon. Its bytes
+take up to sixty times the memory as objects: 4 MB are a page of ten thousand files."""
 
 
 class LogClient:

@@ -10,11 +10,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from http import HTTPStatus
 
 from bridge.clock import SECOND
 from bridge.config import ProcessingLogSettings
 from bridge.errors import BridgeError
-from bridge.platform.api import Json
+from bridge.platform.api import CallFailed, Json
 from bridge.platform.quoting import printable
 
 MOST_PAGES = 1_000
@@ -22,6 +23,9 @@ MOST_PAGES = 1_000
 
 MOST_WORDS = 20
 """So many unknown statuses of a reading are remembered."""
+
+_NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+"""How a page behind the last one may be answered."""
 
 _LARGEST = 2**63 - 1
 """Of what the ledger keeps."""
@@ -109,14 +113,22 @@ def read(
 ) -> None:
     """Read on from `reading.end`; `ask` gives the page at an offset.
 
-    It ends at an empty page, at one that says what the one before it said, or behind so many `pages`.
+    It ends at an empty page, at one that is not there behind another, at one that says what the one before it
+    said, or behind so many `pages`.
 
     Raises:
-        NoPage: An answer is none; what came before it is in `reading`.
+        CallFailed: As `ask`; what came before it is in `reading`.
+        NoPage: An answer is none; likewise.
     """
     before = list[object]()
     for _ in range(pages):
-        records = _records(ask(reading.end), settings)
+        try:
+            answer = ask(reading.end)
+        except CallFailed as failure:
+            if before and not_there(failure):
+                return
+            raise
+        records = _records(answer, settings)
         entries = [_entry(record, settings) for record in records]
         pairs = zip(entries, records, strict=True)
         page = [(entry.file, entry.said) if entry else record for entry, record in pairs]
@@ -126,6 +138,11 @@ def read(
         for entry in entries:
             reading.take(entry, ours)
         before = page
+
+
+def not_there(failure: BridgeError) -> bool:
+    """Whether the log says that it has no page at the offset."""
+    return isinstance(failure, CallFailed) and failure.status in _NOT_THERE
 
 
 def newest(entries: Iterable[Entry]) -> Mapping[str, Entry]:

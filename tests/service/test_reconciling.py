@@ -234,11 +234,35 @@ def test_a_log_that_is_away_for_days_is_one_warning(site, answer):
 def test_what_was_read_before_a_failure_counts(site):
     """The first page confirms its files, though the second one cannot be had."""
     site.upload(1)
-    site.server.answers[:] = [said({"data": [entry(1, "loaded")]}), said({}, 404)]
+    site.server.answers[:] = [said({"data": [entry(1, "loaded")]}), said({}, 403)]
     with site.reconciling() as one:
         one.step()
     assert site.states() == ["confirmed"]
     assert len(site.logged("processing_log_unreachable")) == 1
+
+
+@pytest.mark.parametrize("status", [404, 416])
+def test_a_log_without_a_page_behind_its_end_is_read_to_its_end(site, status):
+    """That is no failure, and what comes later is found; one that was cut is read from its beginning."""
+    site.upload(1)
+    page = said({"data": [entry(9, "loaded"), entry(1, "loaded")]})
+    site.server.answers[:] = [page, said({}, status)]
+    with site.reconciling() as one:
+        one.step()
+        site.upload(2)
+        site.clock.move(HOUR)
+        site.server.answers[:] = [said({"data": [entry(1, "loaded"), entry(2, "loaded")]}), said({}, status)]
+        one.step()
+        assert site.states() == ["confirmed", "confirmed"]
+        assert site.logged("processing_log_unreachable") == []
+        site.upload(3)
+        for answers in ([said({}, status)], [said({"data": [entry(3, "loaded")]}), said({}, status)]):
+            site.clock.move(HOUR)
+            site.server.answers[:] = answers
+            one.step()
+    assert site.states() == ["confirmed"] * 3
+    offsets = [one.target.partition("?")[2] for one in site.server.asked]
+    assert offsets == [f"offset={one}" for one in (0, 2, 1, 3, 2, 0, 1)]
 
 
 def test_what_the_platform_asks_for_is_obeyed(site):
