@@ -55,6 +55,9 @@ streams:
      user_namespace: partner, user_table_id: "42", account: display, inventory: display}
 """
 
+NEWS = 3
+"""So many of the newest files of an account the platform has not told of yet."""
+
 FAILURE = (
     "sftp sftp.example.com:2222: the log-in was refused; check username and password_file or private_key_file"
 )
@@ -157,8 +160,9 @@ class Lively:
             )
             at += int(every * self.dice.uniform(0.7, 1.3))
         self.ledger.set_skew(account, self.dice.randint(-900, 900))
-        last = self.ledger.files(account, limit=9)
-        self.ledger.confirm(last[-1].name)
+        for file in self.ledger.files(account, limit=1_000)[NEWS:]:
+            taken = {"lines_accepted": file.lines, "lines_refused": 0}
+            self.ledger.confirm(file.name, processed_at=file.created_at + 5 * MINUTE, **taken)
 
     def _replay(self) -> None:
         whose = self.of("display")[0]
