@@ -93,6 +93,7 @@ class Lively:
                 self.dice.randint(2_000_000, 40_000_000),
                 Outcome.UPLOADED,
             )
+        self._confirm()
         self._replay()
         self._wait()
         if troubled:
@@ -160,9 +161,17 @@ class Lively:
             )
             at += int(every * self.dice.uniform(0.7, 1.3))
         self.ledger.set_skew(account, self.dice.randint(-900, 900))
-        for file in self.ledger.files(account, limit=1_000)[NEWS:]:
-            taken = {"lines_accepted": file.lines, "lines_refused": 0}
-            self.ledger.confirm(file.name, processed_at=file.created_at + 5 * MINUTE, **taken)
+
+    def _confirm(self) -> None:
+        """The platform has told of all files but the newest."""
+        for account in ("display", "mobile"):
+            for file in self.ledger.files(account, limit=1_000)[NEWS:]:
+                self.ledger.confirm(
+                    file.name,
+                    processed_at=file.created_at + 5 * MINUTE,
+                    lines_accepted=file.lines,
+                    lines_refused=0,
+                )
 
     def _replay(self) -> None:
         whose = self.of("display")[0]
