@@ -1,9 +1,9 @@
-"""`s2s-bridge files list` and `files resend`: what became of files, and sending again what they held."""
+"""`s2s-bridge files list`, `files resend`, `files settle`: what became of files, and what is done then."""
 
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -15,12 +15,12 @@ from bridge.config import load
 from bridge.deliver.file_state import FileState
 from bridge.deliver.records import FileRecord
 from bridge.errors import UsageError
-from bridge.service.files import NotSentAgain, known_files, resending
+from bridge.service.files import NotSentAgain, NotSettled, known_files, wishes
 from bridge.service.status import FileStatus, file_json
 from bridge.units import iso_or_none
 
 app = typer.Typer(
-    help="Look at the files that were built, and send what they held again.",
+    help="Look at the files that were built, send what they held again, or settle them.",
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=False,
@@ -52,14 +52,26 @@ def list_files(
 @app.command("resend")
 def resend(names: Names, config: ConfigFile) -> None:
     """Have what these files held sent again, with all that came later for the same users."""
+    with wishes(load(config, os.environ), SystemClock(), names, "files resend") as work:
+        _each(work.files, work.ask)
+
+
+@app.command("settle")
+def settle(names: Names, config: ConfigFile) -> None:
+    """Say that nothing is to be done about these files: nobody is told, no audience waits any more."""
+    with wishes(load(config, os.environ), SystemClock(), names, "files settle") as work:
+        _each(work.files, work.settle)
+
+
+def _each(files: Sequence[FileRecord], note: Callable[[FileRecord], str]) -> None:
+    """A file that cannot be had done so stops no other; exit 1 then."""
     refused = False
-    with resending(load(config, os.environ), SystemClock(), names) as work:
-        for file in work.files:
-            try:
-                print(f"{file.name}: {work.ask(file)}")
-            except NotSentAgain as error:
-                refused = True
-                print(error, file=sys.stderr)
+    for file in files:
+        try:
+            print(f"{file.name}: {note(file)}")
+        except (NotSentAgain, NotSettled) as error:
+            refused = True
+            print(error, file=sys.stderr)
     if refused:
         raise typer.Exit(1)
 
@@ -72,7 +84,9 @@ def _known(states: list[str]) -> frozenset[FileState]:
 
 
 def _show(files: Sequence[FileRecord]) -> None:
-    table = tables.table(None, "name", "audience", "state", "uploaded", "memberships+", "sent again", "why")
+    table = tables.table(
+        None, "name", "audience", "state", "uploaded", "memberships+", "done about it", "why"
+    )
     for file in files:
         table.add_row(
             file.name,
@@ -80,7 +94,15 @@ def _show(files: Sequence[FileRecord]) -> None:
             file.state,
             iso_or_none(file.uploaded_at) or "",
             f"{file.memberships:,}",
-            "asked for" if file.resend_waits else iso_or_none(file.resent_at) or "",
+            _done(file),
             file.detail,
         )
     tables.show([table])
+
+
+def _done(file: FileRecord) -> str:
+    if file.resend_waits:
+        return "to be sent again"
+    if file.resent_at is not None:
+        return f"due again {iso_or_none(file.resent_at)}"
+    return f"settled {iso_or_none(file.settled_at)}" if file.settled_at is not None else ""

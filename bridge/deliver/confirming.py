@@ -138,11 +138,11 @@ def _news(file: FileRecord, state: FileState, entry: Entry) -> bool:
 def is_overdue(file: FileRecord, limit: int, now: int) -> bool:
     """Whether a file was uploaded so long ago (ms), and is neither confirmed nor rejected.
 
-    One that is asked to be sent again is not: nobody waits for the platform's word on it any more.
+    One that is asked to be sent again or is settled is not: nobody waits for the platform's word any more.
     """
     return (
         file.state is FileState.UPLOADED
-        and file.resend_asked_at is None
+        and file.open
         and file.uploaded_at is not None
         and now - file.uploaded_at >= limit
     )

@@ -351,6 +351,18 @@ class Ledger:
             statements.write_resend_asked(connection, file, now)
             return True
 
+    def settle(self, name: str, now: int) -> None:
+        """Nothing is to be done about a file: nothing is waited for, and nobody is told, on its account.
+
+        Raises:
+            ValueError: There is no such file, or it has not got its final name.
+        """
+        with self._database.transaction() as connection:
+            file = statements.known_file(connection, name)
+            if file.state not in ARRIVED:
+                raise ValueError(f"a file that is {file.state} cannot be settled")
+            statements.write_settled(connection, file, now)
+
     def to_resend(self, account: str) -> tuple[FileRecord, ...]:
         """The files of an account of which it is asked, and not done; the oldest first."""
         with self._database.reading() as connection:

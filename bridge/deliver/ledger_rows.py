@@ -40,6 +40,7 @@ def file_record(row: sqlite3.Row) -> FileRecord:
         lines_refused=row["lines_refused"],
         resend_asked_at=row["resend_asked_at"],
         resent_at=row["resent_at"],
+        settled_at=row["settled_at"],
     )
 
 

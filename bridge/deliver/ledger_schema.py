@@ -81,6 +81,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE files ADD COLUMN lines_refused INTEGER",
         "ALTER TABLE files ADD COLUMN resend_asked_at INTEGER",
         "ALTER TABLE files ADD COLUMN resent_at INTEGER",
+        "ALTER TABLE files ADD COLUMN settled_at INTEGER",
         # how far replays are delivered again of which files are sent again
         "ALTER TABLE audiences ADD COLUMN replayed_again TEXT NOT NULL DEFAULT '{}'",
         # the newest run that left each lane's history, by replay ('': the live one); what older versions

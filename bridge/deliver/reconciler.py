@@ -188,4 +188,4 @@ class Reconciler:
         self._said.still_open(files)
         self._observer.unconfirmed(self._account, len(files), overdue)
         rejected = self._ledger.rejected(self._account)
-        self._observer.not_resent(self._account, sum(file.resend_asked_at is None for file in rejected))
+        self._observer.not_resent(self._account, sum(file.open for file in rejected))

@@ -82,6 +82,8 @@ class FileRecord:
     """When somebody last asked to send its memberships again; None: nobody did."""
     resent_at: int | None = None
     """When they became due again, as was last asked; None: not yet, or not asked."""
+    settled_at: int | None = None
+    """When somebody said that nothing is to be done about it; None: nobody did."""
 
     @property
     def replay(self) -> str:
@@ -97,6 +99,11 @@ class FileRecord:
     def resend_waits(self) -> bool:
         """It was asked to send its memberships again, and they are not yet due again."""
         return self.resend_asked_at is not None and self.resent_at is None
+
+    @property
+    def open(self) -> bool:
+        """Whatever the platform says of it, somebody may have to do something: nobody has."""
+        return self.resend_asked_at is None and self.settled_at is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

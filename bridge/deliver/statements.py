@@ -114,6 +114,11 @@ def write_resend_asked(connection: sqlite3.Connection, file: FileRecord, asked_a
     )
 
 
+def write_settled(connection: sqlite3.Connection, file: FileRecord, now: int) -> None:
+    """Nothing is to be done about a file any more."""
+    connection.execute("UPDATE files SET settled_at = ? WHERE name = ?", (now, file.name))
+
+
 def write_resent(connection: sqlite3.Connection, file: FileRecord, run: int, now: int) -> None:
     """What a file held is due again: of its users no more than up to `run` is delivered."""
     connection.execute("UPDATE files SET resent_at = ? WHERE name = ?", (now, file.name))
@@ -133,10 +138,11 @@ def files_to_resend(connection: sqlite3.Connection, account: str) -> tuple[FileR
 
 
 def awaited_audiences(connection: sqlite3.Connection, account: str) -> frozenset[Audience]:
-    """Audiences of an account with a file that is uploaded and nothing else: not asked to be sent again."""
+    """Audiences of an account with a file that is uploaded and nothing else: not sent again, not settled."""
     rows = connection.execute(
         """SELECT fields FROM audiences WHERE audience IN (
-            SELECT audience FROM files WHERE account = ? AND state = ? AND resend_asked_at IS NULL)""",
+            SELECT audience FROM files
+            WHERE account = ? AND state = ? AND resend_asked_at IS NULL AND settled_at IS NULL)""",
         (account, FileState.UPLOADED),
     )
     return frozenset(ledger_rows.audience(row) for row in rows)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bridge.clock import Clock
 from bridge.config import Config
-from bridge.deliver.file_state import FileState
+from bridge.deliver.file_state import ARRIVED, FileState
 from bridge.deliver.lanes import look
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord
@@ -30,8 +30,12 @@ class NotSentAgain(BridgeError):  # noqa: N818  # it names a state, as people sa
     """What a file held cannot be sent again."""
 
 
+class NotSettled(BridgeError):  # noqa: N818  # as above
+    """A file is not where anything could be settled about it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Resending:
+class Wishes:
     """Files that are known, and a ledger to note wishes in."""
 
     config: Config
@@ -44,6 +48,17 @@ class Resending:
     """What knows the files."""
     files: tuple[FileRecord, ...]
     """Those that were asked for, in that order."""
+
+    def settle(self, file: FileRecord) -> str:
+        """Note that nothing is to be done about it; what that means, for people.
+
+        Raises:
+            NotSettled: It is not uploaded.
+        """
+        if file.state not in ARRIVED:
+            raise NotSettled(f"{file.name}: it is {file.state}, and the bridge is not through with it")
+        self.ledger.settle(file.name, self.clock.now())
+        return "settled: nothing is waited for on its account, and nobody is told of it any more"
 
     def ask(self, file: FileRecord) -> str:
         """Note it; what becomes of it, for people.
@@ -80,20 +95,20 @@ def known_files(config: Config, states: Collection[FileState]) -> tuple[FileReco
 
 
 @contextmanager
-def resending(config: Config, clock: Clock, names: Iterable[str]) -> Iterator[Resending]:
-    """The files of these names.
+def wishes(config: Config, clock: Clock, names: Iterable[str], command: str) -> Iterator[Wishes]:
+    """The files of these names; `command` is who asks, for messages.
 
     Raises:
         UsageError: The ledger does not know one; the text says why, as far as that can be told.
         BridgeError: There is no ledger yet, or the spool or the ledger cannot be used.
     """
-    path = known_ledger(config, "files resend")
+    path = known_ledger(config, command)
     wanted = tuple(dict.fromkeys(names))
     with Ledger.read_only(path) as ledger:  # never brings the tables of an older bridge up, while that runs
         files = tuple(_known(name, ledger, path.parent, clock) for name in wanted)
     with Ledger.open(path) as ledger:
         spool = Spool.open(path.parent, clock=clock)
-        yield Resending(config=config, clock=clock, spool=spool, ledger=ledger, files=files)
+        yield Wishes(config=config, clock=clock, spool=spool, ledger=ledger, files=files)
 
 
 def _known(name: str, ledger: Ledger, directory: Path, clock: Clock) -> FileRecord:

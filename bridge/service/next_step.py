@@ -73,6 +73,8 @@ def _of_finished(file: FileRecord, account: Account | None, now: int) -> str:
         return DUE_AGAIN
     if file.resent_at is not None:
         return f"nothing: what it held waits again since {iso(file.resent_at)}, to go under another name"
+    if file.settled_at is not None:
+        return f"nothing: it was settled {iso(file.settled_at)} (s2s-bridge files settle)"
     if file.state is FileState.UPLOADED and account is not None and account.wait_for_confirmation:
         return AWAITED
     log = account.platform.processing_log if account else None

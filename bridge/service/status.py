@@ -317,7 +317,7 @@ def _files(ledger: Ledger, config: Config, now: int) -> tuple[FileStatus, ...]:
     tried = {one.file.name: one for account in config.accounts for one in ledger.unfinished(account.name)}
     newest = ledger.files(limit=MOST_FILES)
     ended = ledger.files(limit=MOST_FILES, states=(FileState.UPLOADED, FileState.REJECTED))
-    unsettled = [file for file in ended if file.resend_asked_at is None]
+    unsettled = [file for file in ended if file.open]
     told = {file.name: file for file in (*newest, *(one.file for one in tried.values()), *unsettled)}
     return tuple(
         FileStatus(
@@ -413,6 +413,7 @@ def file_json(status: FileStatus) -> dict[str, object]:
         "lines_refused": file.lines_refused,
         "resend_asked_at": iso_or_none(file.resend_asked_at),
         "resent_at": iso_or_none(file.resent_at),
+        "settled_at": iso_or_none(file.settled_at),
     }
 
 

@@ -65,7 +65,7 @@ def test_a_rejected_file_is_listed_and_sent_again(desk):
     assert "bad header" in listed
     told = f"{name}: 2 memberships: due again, but no bridge runs; the next one sends them\n"
     assert desk.ask("files", "resend", name, name) == (0, told, "")
-    assert "asked for" in desk.ask("files", "list")[1]
+    assert "to be sent again" in desk.ask("files", "list")[1]
     assert "asked for since" in desk.ask("files", "resend", name)[1]
     desk.site.restart()
     desk.site.arrives()
@@ -159,3 +159,23 @@ def test_status_tells_what_an_audience_waits_for(desk):
     assert "sent again once no file of its audience is begun" in desk.ask("status", "--file", name)[1]
     desk.site.arrives()
     assert "what it held waits again since" in desk.ask("status", "--file", name)[1]
+
+
+def test_a_settled_file_holds_nobody_up_and_is_nobodys_task(desk):
+    """Where nothing can be done: its audience goes on, and no list of open files names it."""
+    name = desk.sent(Write(1, 7))
+    ledger = desk.site.ledger
+    assert {one.account for one in ledger.awaited("a")} == {"a"}
+    told = f"{name}: settled: nothing is waited for on its account, and nobody is told of it any more\n"
+    assert desk.ask("files", "settle", name) == (0, told, "")
+    assert ledger.awaited("a") == frozenset()
+    ledger.reject(name, detail="bad header")
+    assert not ledger.file(name).open
+    assert "settled" in desk.ask("files", "list")[1]
+    assert "nothing: it was settled" in desk.ask("status", "--file", name)[1]
+    desk.site.remote.fault = lambda _: Fault.CUT
+    desk.site.give(Write(1, 8))
+    desk.site.until(lambda: desk.site.remote.tried[1:])
+    begun = ledger.names()[0]
+    refused = f"{begun}: it is uploading, and the bridge is not through with it\n"
+    assert desk.ask("files", "settle", begun) == (1, "", refused)

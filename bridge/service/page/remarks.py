@@ -127,7 +127,7 @@ def _files(seen: Seen) -> Iterator[Remark]:
 def _platform(seen: Seen) -> Iterator[Remark]:
     """What the platform says of files, and what it should have said."""
     files = [one.file for one in seen.status.files]
-    rejected = [one for one in files if one.state is FileState.REJECTED and one.resend_asked_at is None]
+    rejected = [one for one in files if one.state is FileState.REJECTED and one.open]
     if rejected:
         text = (
             f"The platform has rejected {plural(len(rejected), 'file')}, and what {_held(len(rejected))} is "
