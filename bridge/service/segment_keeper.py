@@ -15,6 +15,7 @@ import structlog
 from bridge.clock import HOUR, MINUTE, SECOND
 from bridge.config import Config, Stream
 from bridge.errors import BridgeError
+from bridge.platform.api import CallFailed, Outcome
 from bridge.segments import stored
 from bridge.segments.codes import Codes
 from bridge.segments.reading import codes_of, read_codes
@@ -34,7 +35,7 @@ LOOK = 5 * SECOND
 """How often it looks whether a file has changed, ms."""
 
 ASK = HOUR
-"""How often the platform is asked, ms."""
+"""How often the platform is asked, ms; after it has refused, too, as only people can mend that."""
 
 ASK_AGAIN = 5 * MINUTE
 """And after it did not answer."""
@@ -63,8 +64,8 @@ class _Source(Protocol):
         """
         ...
 
-    def ended(self, elapsed: int, *, good: bool) -> None:
-        """A reading has ended."""
+    def ended(self, elapsed: int, failure: BridgeError | None) -> None:
+        """A reading has ended; None: well."""
         ...
 
 
@@ -175,10 +176,10 @@ class SegmentKeeper:
         try:
             codes = self._under_way.pop(source).result()
         except BridgeError as error:
-            source.ended(elapsed, good=False)
+            source.ended(elapsed, error)
             log.warning("taxonomy_kept", taxonomy=source.name, reason=str(error))
         else:
-            source.ended(elapsed, good=True)
+            source.ended(elapsed, None)
             self._know(source, codes)
 
     def _know(self, source: _Source, codes: Codes) -> None:
@@ -211,7 +212,7 @@ class _File:
         self._read = self._identity()  # before: what is changed meanwhile is read again
         return read_codes(self._path, hashed=self._hashed)
 
-    def ended(self, elapsed: int, *, good: bool) -> None:
+    def ended(self, elapsed: int, failure: BridgeError | None) -> None:
         """A file that cannot be read is tried again when it has changed."""
 
     def _identity(self) -> tuple[int, ...]:
@@ -254,6 +255,7 @@ class _AtPlatform:
         except BridgeError as error:
             raise BridgeError(f"taxonomy {self._taxonomy} {error}") from None
 
-    def ended(self, elapsed: int, *, good: bool) -> None:
+    def ended(self, elapsed: int, failure: BridgeError | None) -> None:
         """As _Source has it."""
-        self._due = elapsed + (ASK if good else ASK_AGAIN)
+        refused = isinstance(failure, CallFailed) and failure.outcome is Outcome.REFUSED
+        self._due = elapsed + (ASK if failure is None or refused else ASK_AGAIN)

@@ -11,6 +11,7 @@ from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.calls import ThreadedCalls
+from bridge.platform.api import CallFailed, Outcome
 from bridge.segments import stored
 from bridge.service.outside import Outside
 from bridge.service.segment_keeper import ASK, ASK_AGAIN, LOOK, WRITE, SegmentKeeper
@@ -114,6 +115,8 @@ class Platform:
 
     def answer(self, account, taxonomy):
         self.asked.append((account, taxonomy))
+        if isinstance(self.failure, Exception):
+            raise self.failure
         if self.failure:
             raise BridgeError(self.failure)
         children = tuple(Node(name=code, code=code, buyable=True) for code in self.codes)
@@ -278,6 +281,19 @@ def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(
     site.look(keeper, 3)
     assert texts(keeper) == ["1"]
     assert judged_beside(site.config)["one"].codes().texts == ["1"]
+
+
+def test_a_refused_log_in_is_asked_again_no_sooner_than_any_other(tmp_path):
+    """It passes by a person's doing alone, and each asking is a log-in that may lock the account."""
+    platform = Platform()
+    platform.failure = CallFailed("a wrong password", outcome=Outcome.REFUSED)
+    site = Site(tmp_path, 77, ask=platform)
+    keeper = site.keeper()
+    site.look(keeper, 3)
+    site.look(keeper, 3, later=ASK_AGAIN)
+    assert len(platform.asked) == 1
+    site.look(keeper, 2, later=ASK)
+    assert len(platform.asked) == 2
 
 
 def test_the_codes_of_another_taxonomy_judge_nothing(tmp_path):
