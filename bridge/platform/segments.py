@@ -251,20 +251,24 @@ def taxonomies(
 ) -> Callable[[str, int], Taxonomy]:
     """For the bridge: the taxonomy of an id, as the account of this name sees it at the platform now.
 
-    It may take minutes. Raises BridgeError, in one line, for whatever keeps it from being had.
+    It may take minutes; of one account it is asked for one at a time, as all of them share a log-in. Raises
+    BridgeError, in one line, for whatever keeps it from being had.
     """
+    settings = {
+        account.name: (account.platform.audience_segments, f"accounts[{at}].{KEY}")
+        for at, account in enumerate(config.accounts)
+    }
+    asking = {name: threading.Lock() for name in settings}
+    clients: dict[str, Segments] = {}
 
     def taxonomy(account: str, taxonomy_id: int) -> Taxonomy:
-        at = [one.name for one in config.accounts].index(account)
-        settings = config.accounts[at].platform.audience_segments
-        setting = f"accounts[{at}].{KEY}"
-        if settings is None:
+        own, setting = settings[account]
+        if own is None:
             raise UsageError(f"{setting} is missing, and taxonomy {taxonomy_id} is at the platform; write it")
-        client = Segments(settings, setting=setting, clock=clock, stop=stop)
-        try:
-            return client.get(taxonomy_id).taxonomy
-        finally:
-            client.close()
+        with asking[account]:
+            if account not in clients:
+                clients[account] = Segments(own, setting=setting, clock=clock, stop=stop)
+            return clients[account].get(taxonomy_id).taxonomy
 
     return taxonomy
 

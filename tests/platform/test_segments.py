@@ -1,6 +1,7 @@
 """The client of the Audience Segments API, against the stand-in, and a server that does whatever one may."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -409,3 +410,15 @@ def test_what_the_bridge_asks(vendor: Vendor):
         )
         with pytest.raises(BridgeError, match=r"accounts\[0\].platform.audience_segments is missing"):
             taxonomies(bare, vendor.waited)("default", 7)
+
+
+def test_the_bridge_logs_in_once_for_all_that_it_asks(vendor: Vendor):
+    """A token is good for a day: taxonomies that are asked for each hour, and at once, share it."""
+    token = said({"access_token": "first", "expires_in": 86_400})
+    with vendor.running(), Answering(token) as tokens, Answering(said(data())) as api:
+        ask = taxonomies(load(vendor.write_config(token_url=tokens.url, url=api.url), {}), vendor.waited)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda _: ask("default", 5), range(4)))
+        vendor.waited.move(HOUR)
+        ask("default", 5)
+        assert (len(tokens.asked), len(api.asked)) == (1, 5)
