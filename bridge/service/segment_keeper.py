@@ -6,6 +6,7 @@ thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
@@ -108,7 +109,7 @@ class SegmentKeeper:
             if source in self._under_way:
                 self._advance(source)
             elif source.due(elapsed):
-                self._under_way[source] = self._outside.calls.begin("taxonomy", source.read)
+                self._under_way[source] = self._outside.calls.begin("taxonomy", partial(_read, source))
         if elapsed >= self._write_at:
             self._write_at = elapsed + WRITE
             self.write()
@@ -162,7 +163,7 @@ class SegmentKeeper:
     def _begin(self, file: "_File") -> None:
         """A start needs a file, unless what it held is known from before."""
         try:
-            self._know(file, file.read())
+            self._know(file, _read(file))
         except BridgeError as error:
             if not all(len(watch.codes()) for watch in self._sources[file]):
                 raise
@@ -186,6 +187,22 @@ class SegmentKeeper:
         log.info("taxonomy_read", taxonomy=source.name, segments=len(codes))
         for watch in self._sources[source]:
             watch.know(codes, self._today())
+
+
+def _read(source: _Source) -> Codes:
+    """The codes of a source. A bug that a hostile taxonomy meets is told as any other failure of it.
+
+    Raises:
+        BridgeError: They cannot be had now.
+    """
+    try:
+        return source.read()
+    except BridgeError:
+        raise
+    except Exception as error:
+        # The kind alone: the message of an unforeseen error may quote a secret.
+        what = f"reading taxonomy {source.name} ended with {type(error).__name__}: please report it"
+        raise BridgeError(what) from error
 
 
 class _File:

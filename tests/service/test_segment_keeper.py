@@ -283,6 +283,24 @@ def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(
     assert judged_beside(site.config)["one"].codes().texts == ["1"]
 
 
+def test_a_bug_in_a_reading_stops_nothing(tmp_path, capsys):
+    """An answer that meets one is told by the error's kind, and no more; the old codes judge on."""
+    platform = Platform()
+    site = Site(tmp_path, 77, ask=platform)
+    keeper = site.keeper()
+    site.look(keeper, 2)
+    platform.failure = ValueError("a secret")
+    site.look(keeper, 2, later=ASK)
+    assert texts(keeper) == ["1"]
+    told = capsys.readouterr().out
+    assert "reading taxonomy 77 ended with ValueError: please report it" in told
+    assert "a secret" not in told
+    platform.failure = None
+    platform.codes = ("1", "2")
+    site.look(keeper, 2, later=ASK_AGAIN)
+    assert texts(keeper) == ["1", "2"]
+
+
 def test_a_refused_log_in_is_asked_again_no_sooner_than_any_other(tmp_path):
     """It passes by a person's doing alone, and each asking is a log-in that may lock the account."""
     platform = Platform()
