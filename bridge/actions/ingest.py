@@ -46,7 +46,7 @@ ACTIONS = (
     info("taxonomy_read", "A taxonomy is known by which segments are judged.", "taxonomy", "segments"),
     warning(
         "taxonomy_kept",
-        "A taxonomy cannot be read: what was known of it goes on to judge, nothing where that is nothing.",
+        "A taxonomy cannot be read, or lost most codes: what was known of it judges on, if there is any.",
         "taxonomy",
         "reason",
     ),

@@ -55,6 +55,11 @@ class Codes:
         """Codes as they are written, in the type of `values`."""
         return texts if self.hashed else texts.cast(pl.Int64)
 
+    def keeps_most_of(self, before: "Codes") -> bool:
+        """Whether two thirds of the codes of `before` (of the same kind) are here, too."""
+        kept = int(np.count_nonzero(self.positions(before.values) != ABSENT))
+        return 3 * kept >= 2 * len(before)
+
     def positions(self, segments: pl.Series) -> NDArray[np.int64]:
         """Where each segment (of the type of `values`, without nulls) stands in `values`, else ABSENT."""
         if self.hashed:

@@ -85,6 +85,7 @@ class SegmentKeeper:
         self._written: dict[str, Seen] = {}
         self._write_at = outside.clock.elapsed()
         self._under_way: dict[_Source, Future[Codes]] = {}
+        self._doubted: dict[_Source, Codes] = {}
         streams = [stream for stream in config.streams if stream.taxonomy is not None]
         self.watches: Mapping[str, Watch] = {stream.name: Watch(self._kept(stream)) for stream in streams}
         """What is known of each stream, by name."""
@@ -181,7 +182,27 @@ class SegmentKeeper:
             log.warning("taxonomy_kept", taxonomy=source.name, reason=str(error))
         else:
             source.ended(elapsed, None)
-            self._know(source, codes)
+            if self._believed(source, codes):
+                self._know(source, codes)
+
+    def _believed(self, source: _Source, codes: Codes) -> bool:
+        """A platform's word that most codes are gone is taken when the next asking tells the very same.
+
+        An answer that lacks a part would refuse good events. A file is believed: a person laid it there.
+        """
+        before = self._doubted.pop(source, None)
+        if isinstance(source, _File) or (before is not None and before.values.equals(codes.values)):
+            return True
+        lost = [watch for watch in self._sources[source] if not codes.keeps_most_of(watch.codes())]
+        if not lost:
+            return True
+        self._doubted[source] = codes
+        reason = (
+            f"of {len(lost[0].codes()):,} codes more than a third are gone at the platform; if it tells the "
+            f"same in an hour, that is taken: see s2s-bridge taxonomy get {source.name}"
+        )
+        log.warning("taxonomy_kept", taxonomy=source.name, reason=reason)
+        return False
 
     def _know(self, source: _Source, codes: Codes) -> None:
         log.info("taxonomy_read", taxonomy=source.name, segments=len(codes))

@@ -283,6 +283,39 @@ def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(
     assert judged_beside(site.config)["one"].codes().texts == ["1"]
 
 
+def test_a_platform_that_lost_most_codes_is_believed_when_it_says_so_twice(tmp_path, capsys):
+    """An answer that lacks a part refuses nothing; what is told again an hour later is taken."""
+    platform = Platform()
+    platform.codes = whole = ("1", "2", "3", "4")
+    site = Site(tmp_path, 77, ask=platform)
+    keeper = site.keeper()
+    site.look(keeper, 2)
+    for told, taken in (("12", "1234"), ("123", "123"), ("12", "12"), ("7", "12"), ("8", "12"), ("8", "8")):
+        platform.codes = tuple(told)
+        site.look(keeper, 2, later=ASK)
+        assert texts(keeper) == texts(keeper, "two") == list(taken)
+    assert "of 4 codes more than a third are gone at the platform" in capsys.readouterr().out
+    platform.codes = whole
+    site.look(keeper, 4, later=ASK)
+    keeper.write()
+    platform.codes = ("1",)
+    keeper = site.keeper()
+    site.look(keeper, 2)
+    assert texts(keeper) == list(whole)
+    site.look(keeper, 2, later=ASK)
+    assert texts(keeper) == ["1"]
+
+
+def test_a_file_that_lost_most_codes_is_believed(tmp_path):
+    """A person laid it there."""
+    site = Site(tmp_path)
+    write(site.path, 1, 2, 3)
+    keeper = site.keeper()
+    write(site.path, 1)
+    site.look(keeper, 4)
+    assert texts(keeper) == ["1"]
+
+
 def test_a_bug_in_a_reading_stops_nothing(tmp_path, capsys):
     """An answer that meets one is told by the error's kind, and no more; the old codes judge on."""
     platform = Platform()
