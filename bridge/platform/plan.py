@@ -182,6 +182,9 @@ def _removals(before: Taxonomy, wanted: Taxonomy, found: Difference) -> Iterator
     removed = len(list(found.of_kind(Kind.REMOVED)))
     if removed > before.nodes * MOST_REMOVED:
         yield f"{removed:,} of {plural(before.nodes, 'node')} are removed"
+    for one in found.fields:
+        if one.field == "use_hash":
+            yield f"use_hash becomes {str(one.new).lower()}: every code is read in another way"
     if found.forbidden and not any(asdict(wanted.permissions or Permissions()).values()):
         yield "nobody is permitted to see it any more"
 

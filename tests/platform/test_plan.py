@@ -1,6 +1,7 @@
 """What is planned comes true on a model of the platform, and says honestly what it changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -265,6 +266,19 @@ def test_nobody_may_see_it_any_more(platform):
         posted(platform, plan)
     assert [(one.kind, one.id) for one in plan.difference.forbidden] == [("agencies", 2)]
     assert plan.removals == ("nobody is permitted to see it any more",)
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_other_codes_altogether_are_worth_a_second_look(platform, *, hashed: bool):
+    """Hashed or not: audience files must follow. What the platform does not tell is not compared."""
+    there = held(platform)
+    there = replace(there, taxonomy=replace(there.taxonomy, use_hash=not hashed), tells_hash=True)
+    file = replace(read(BEFORE), use_hash=hashed)
+    plan = planned(there, file, VENDOR)
+    assert [one.field for one in plan.difference.fields] == ["use_hash"]
+    (removal,) = plan.removals
+    assert removal == f"use_hash becomes {str(hashed).lower()}: every code is read in another way"
+    assert planned(replace(there, tells_hash=False), file, VENDOR).removals == ()
 
 
 STRANGER = (
