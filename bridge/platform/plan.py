@@ -179,6 +179,10 @@ def _removals(before: Taxonomy, wanted: Taxonomy, found: Difference) -> Iterator
     gone = _sold(before) - _sold(wanted)
     if gone:
         yield f"{plural(len(gone), 'segment')} of {len(_sold(before)):,} can no more be bought"
+    given = _given(before, wanted)
+    if given:
+        to = "goes to another segment, audience" if given == 1 else "go to other segments, audiences"
+        yield f"{plural(given, 'code')} {to} and all"
     removed = len(list(found.of_kind(Kind.REMOVED)))
     if removed > before.nodes * MOST_REMOVED:
         yield f"{removed:,} of {plural(before.nodes, 'node')} are removed"
@@ -192,6 +196,12 @@ def _removals(before: Taxonomy, wanted: Taxonomy, found: Difference) -> Iterator
 def _sold(taxonomy: Taxonomy) -> frozenset[object]:
     """Segments by their codes, or where they have none, by their ids."""
     return frozenset(node.code or node.id for _, node in taxonomy.walk() if node.buyable)
+
+
+def _given(before: Taxonomy, wanted: Taxonomy) -> int:
+    """How many codes another node gets: who is in a segment goes by its code, whatever its id."""
+    had, has = ({node.code: node.id for _, node in one.walk()} for one in (before, wanted))
+    return sum(had[code] != has[code] for code in before.codes & wanted.codes)
 
 
 def _change(change: Change) -> Document:

@@ -268,6 +268,32 @@ def test_nobody_may_see_it_any_more(platform):
     assert plan.removals == ("nobody is permitted to see it any more",)
 
 
+def test_codes_that_go_to_other_segments_are_worth_a_second_look(platform):
+    """A file with ids may swap codes, or give a lost segment's to another: audiences swap with them."""
+    root = held(platform).taxonomy.root
+    assert given(platform, root, {"1": "2", "2": "1"}) == ("2 codes go to other segments, audiences and all",)
+    assert given(platform, root, {"1": "2", "2": "9"}) == (
+        "1 segment of 3 can no more be bought",
+        "1 code goes to another segment, audience and all",
+    )
+    assert given(platform, root, {"1": "9"}) == ("1 segment of 3 can no more be bought",)
+    assert given(platform, root, {}) == ()
+    cars, *others = root.children
+    without = replace(root, children=(replace(cars, children=cars.children[:1]), *others))
+    assert given(platform, without, {"1": "2"}) == (
+        "1 segment of 3 can no more be bought",
+        "1 code goes to another segment, audience and all",
+    )
+
+
+def given(platform: HoldingPlatform, root: Node, codes: dict[str, str]) -> tuple[str, ...]:
+    """What is worth a second look where nodes keep their ids and get other codes."""
+    draft = Draft(root)
+    for _, one in draft.below():
+        one.fields["code"] = codes.get(one.fields["code"], one.fields["code"])
+    return planned(held(platform), Taxonomy(root=draft.node()), VENDOR).removals
+
+
 @pytest.mark.parametrize("hashed", [True, False])
 def test_other_codes_altogether_are_worth_a_second_look(platform, *, hashed: bool):
     """Hashed or not: audience files must follow. What the platform does not tell is not compared."""
