@@ -248,7 +248,7 @@ class Segments:
 
 def taxonomies(
     config: Config, clock: Clock, stop: threading.Event | None = None
-) -> Callable[[str, int], Taxonomy]:
+) -> Callable[[str, int], Held]:
     """For the bridge: the taxonomy of an id, as the account of this name sees it at the platform now.
 
     It may take minutes; of one account it is asked for one at a time, as all of them share a log-in. Raises
@@ -261,14 +261,14 @@ def taxonomies(
     asking = {name: threading.Lock() for name in settings}
     clients: dict[str, Segments] = {}
 
-    def taxonomy(account: str, taxonomy_id: int) -> Taxonomy:
+    def taxonomy(account: str, taxonomy_id: int) -> Held:
         own, setting = settings[account]
         if own is None:
             raise UsageError(f"{setting} is missing, and taxonomy {taxonomy_id} is at the platform; write it")
         with asking[account]:
             if account not in clients:
                 clients[account] = Segments(own, setting=setting, clock=clock, stop=stop)
-            return clients[account].get(taxonomy_id).taxonomy
+            return clients[account].get(taxonomy_id)
 
     return taxonomy
 

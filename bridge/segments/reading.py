@@ -40,7 +40,7 @@ def codes_of(taxonomy: Taxonomy, *, hashed: bool) -> Codes:
     """
     if taxonomy.use_hash != hashed:
         theirs, ours = str(taxonomy.use_hash).lower(), str(hashed).lower()
-        raise BridgeError(f"says use_hash: {theirs}, the stream hash_segments: {ours}; make them agree")
+        raise BridgeError(f"has use_hash: {theirs}, the stream hash_segments: {ours}; make them agree")
     codes = Codes(
         (node.code for _, node in taxonomy.walk() if node.buyable and node.code is not None), hashed=hashed
     )

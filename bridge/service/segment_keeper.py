@@ -6,6 +6,7 @@ thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -287,7 +288,11 @@ class _AtPlatform:
             raise BridgeError(
                 "nobody is there to ask the platform: name a file, or start with its API set up"
             )
-        taxonomy = self._ask(self._account, self._taxonomy)
+        held = self._ask(self._account, self._taxonomy)
+        taxonomy = held.taxonomy
+        if self._hashed and not held.tells_hash:
+            # It is not compared: whole numbers may be hashed codes, too. Texts can be nothing else.
+            taxonomy = replace(taxonomy, use_hash=True)
         try:
             return codes_of(taxonomy, hashed=self._hashed)
         except BridgeError as error:

@@ -11,13 +11,13 @@ from typing import TypeAlias
 from bridge.config import Config, Stream
 from bridge.config.fault import Fault
 from bridge.errors import UsageError
+from bridge.platform.segments import Held
 from bridge.segments import stored
 from bridge.segments.codes import Codes, Sighting
 from bridge.segments.reading import read_codes
 from bridge.segments.watch import Watching
-from bridge.taxonomy import Taxonomy
 
-PlatformTaxonomy: TypeAlias = Callable[[str, int], Taxonomy]
+PlatformTaxonomy: TypeAlias = Callable[[str, int], Held]
 """The taxonomy of an id, as the account of this name sees it at the platform now.
 
 Contract: it may take long, as it is called in a thread of its own, which may be left when the process ends.

@@ -402,7 +402,7 @@ def test_what_the_bridge_asks(vendor: Vendor):
     with vendor.running(), vendor.client() as client:
         taxonomy_id = client.create(ACME)
         config = load(vendor.write_config(), {})
-        assert taxonomies(config, vendor.waited)("default", taxonomy_id).codes == ACME.codes
+        assert taxonomies(config, vendor.waited)("default", taxonomy_id).taxonomy.codes == ACME.codes
         with pytest.raises(BridgeError, match="there is no taxonomy 7"):
             taxonomies(config, vendor.waited)("default", 7)
         bare = config.model_copy(

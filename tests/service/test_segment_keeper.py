@@ -12,6 +12,7 @@ from bridge.config import Config
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.calls import ThreadedCalls
 from bridge.platform.api import CallFailed, Outcome
+from bridge.platform.segments import Held
 from bridge.segments import stored
 from bridge.service.outside import Outside
 from bridge.service.segment_keeper import ASK, ASK_AGAIN, LOOK, WRITE, SegmentKeeper
@@ -112,6 +113,7 @@ class Platform:
         self.codes = ("1",)
         self.failure = None
         self.use_hash = False
+        self.tells_hash = True
 
     def answer(self, account, taxonomy):
         self.asked.append((account, taxonomy))
@@ -120,7 +122,8 @@ class Platform:
         if self.failure:
             raise BridgeError(self.failure)
         children = tuple(Node(name=code, code=code, buyable=True) for code in self.codes)
-        return Taxonomy(root=Node(name="Acme", children=children), use_hash=self.use_hash)
+        taxonomy = Taxonomy(root=Node(name="Acme", children=children), use_hash=self.use_hash)
+        return Held(taxonomy=taxonomy, id=77, updated_on="", tells_hash=self.tells_hash)
 
 
 def see(keeper, *segments, stream="one", day=TODAY):
@@ -371,14 +374,27 @@ def test_the_codes_of_another_taxonomy_judge_nothing(tmp_path):
         site.keeper()
 
 
-def test_a_platform_taxonomy_that_does_not_fit_the_stream_is_not_taken(tmp_path):
-    """Its codes are hashed and the stream's are not: they would all be unknown."""
+@pytest.mark.parametrize(
+    ("hashed", "use_hash", "tells_hash", "taken"),
+    [
+        (False, True, True, []),
+        (True, False, True, []),
+        (True, True, True, ["1"]),
+        (True, False, False, ["1"]),
+        (False, False, False, ["1"]),
+        (False, True, False, []),
+    ],
+)
+def test_a_platform_taxonomy_that_does_not_fit_the_stream_is_not_taken(
+    tmp_path, hashed, use_hash, tells_hash, taken
+):
+    """All would be unknown. Where use_hash is not told, only codes that are no numbers are known not to."""
     platform = Platform()
-    platform.use_hash = True
-    site = Site(tmp_path, 77, ask=platform)
+    platform.use_hash, platform.tells_hash = use_hash, tells_hash
+    site = Site(tmp_path, 77, hashed=hashed, ask=platform)
     keeper = site.keeper()
     site.look(keeper, 3)
-    assert texts(keeper) == []
+    assert texts(keeper) == taken
 
 
 def test_a_platform_that_hangs_holds_nobody(tmp_path):
@@ -429,13 +445,13 @@ def test_a_category_that_has_a_code_cannot_be_bought(tmp_path):
             "acme.yaml",
             "taxonomy: {name: A, children: [{name: B, code: 1, uniques: 1, retail_cpm: 0}]}",
             True,
-            "says use_hash: false, the stream hash_segments: true; make them agree",
+            "has use_hash: false, the stream hash_segments: true; make them agree",
         ),
         (
             "acme.yaml",
             "use_hash: true\ntaxonomy: {name: A, children: [{name: B, code: x, uniques: 1, retail_cpm: 0}]}",
             False,
-            "says use_hash: true, the stream hash_segments: false; make them agree",
+            "has use_hash: true, the stream hash_segments: false; make them agree",
         ),
         ("acme.csv", HEADER + "|A,,,,,0\n", False, "holds no segment that can be bought"),
     ],
