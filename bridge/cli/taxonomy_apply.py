@@ -236,6 +236,8 @@ def _tell(result: Applied, made: Plan, target: Target) -> None:
     match result.verdict:
         case Verdict.DONE:
             print(f"\nDone: {which} is as {target.file} says, read back from the platform.")
+            if made.taxonomy_id is None and made.wanted.description:
+                print("But its description is not there yet: a creation takes none; apply again")
             _offer_pull(result, made, target)
             return
         case Verdict.DIFFERENT:

@@ -6,7 +6,7 @@ posted is believed when the platform shows it; and a taxonomy is created only wh
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -173,7 +173,10 @@ class _Watch:
         )
 
     def _missing(self, held: Held) -> Difference:
-        return planned(held, self._plan.wanted, 0).difference
+        wanted = self._plan.wanted
+        if self._plan.taxonomy_id is None:
+            wanted = replace(wanted, description=None)  # no part of a creation, so nobody waits for it
+        return planned(held, wanted, 0).difference
 
     def _strangers(self, held: Held) -> Strangers:
         return unknown_ids(held.taxonomy, self._plan.wanted)

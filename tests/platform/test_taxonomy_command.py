@@ -167,6 +167,18 @@ def test_what_changes_of_the_taxonomy_itself_stands_in_the_last_line(command: Co
     assert command.out.splitlines()[-1].endswith("0 to remove; description of the taxonomy to change.")
 
 
+def test_a_new_taxonomy_with_a_description(command: Command):
+    """A creation has no place for it: it is done without, a line says so, and the next apply sets it."""
+    command.edit("taxonomy:\n", "taxonomy:\n  description: For buyers\n")
+    assert command("apply", command.file, "--yes") == 0
+    assert "But its description is not there yet: a creation takes none; apply again\n" in command.out
+    assert command("apply", command.file, "--yes") == 0
+    assert "description is not there yet" not in command.out
+    assert command("plan", command.file, "--exit-code") == 0
+    assert command.vendor.one.taxonomies[0].taxonomy.description == "For buyers"
+    assert command.vendor.one.writes.created == command.vendor.one.writes.updated == 1
+
+
 def test_removals_are_allowed_explicitly(command: Command):
     """At three in the morning: a file that lost its segments is not applied by --yes alone."""
     command.created()
