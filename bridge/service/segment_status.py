@@ -13,6 +13,7 @@ from bridge.config import Config, Stream
 from bridge.errors import BridgeError
 from bridge.segments import stored
 from bridge.segments.reading import read_taxonomy
+from bridge.segments.seen import Seen
 from bridge.segments.stored import UnknownSegment
 from bridge.segments.unused import Unused, unused
 from bridge.taxonomy import Taxonomy
@@ -135,8 +136,7 @@ def unused_codes(config: Config, streams: Sequence[Stream], days: int) -> Iterat
         if stream.taxonomy is not None:
             by_taxonomy.setdefault(stream.taxonomy, []).append(stream)
     for taxonomy, own in by_taxonomy.items():
-        records = [stored.load(stored.path_of(config.spool.directory, stream.name)) for stream in own]
-        known = [seen for seen in records if seen is not None and len(seen.codes)]
+        known = list(filter(None, (_seen(config, stream) for stream in own)))
         complete = len(known) == len(own)
         hashed = own[0].hash_segments
         held = read_taxonomy(taxonomy, hashed=hashed) if isinstance(taxonomy, Path) and complete else None
@@ -157,6 +157,14 @@ def date(day: int) -> str:
 def date_or_none(day: int | None) -> str | None:
     """The same, where there may be none."""
     return None if day is None else date(day)
+
+
+def _seen(config: Config, stream: Stream) -> Seen | None:
+    """The record of a stream; None: its taxonomy was not read yet. Another one's codes tell nothing of it."""
+    seen = stored.load(stored.path_of(config.spool.directory, stream.name))
+    if seen is None or not seen.of(str(stream.taxonomy), hashed=stream.hash_segments):
+        return None
+    return seen if len(seen.codes) else None
 
 
 def _paths(taxonomy: Taxonomy) -> dict[str, str]:

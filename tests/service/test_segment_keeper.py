@@ -16,6 +16,7 @@ from bridge.platform.segments import Held
 from bridge.segments import stored
 from bridge.service.outside import Outside
 from bridge.service.segment_keeper import ASK, ASK_AGAIN, LOOK, WRITE, SegmentKeeper
+from bridge.service.segment_status import unused_codes
 from bridge.service.taxonomies import judged_beside, taxonomy_faults
 from bridge.spool.disk import Disk
 from bridge.taxonomy import Node, Taxonomy
@@ -372,6 +373,19 @@ def test_the_codes_of_another_taxonomy_judge_nothing(tmp_path):
     site.path.write_text(HEADER)
     with pytest.raises(UsageError, match=r"acme\.csv"):
         site.keeper()
+
+
+def test_the_codes_of_another_taxonomy_are_not_told_as_unused(tmp_path):
+    """Before a bridge has read the one that a stream names now, nothing is known of it."""
+    site = Site(tmp_path, 77, ask=Platform())
+    keeper = site.keeper()
+    site.look(keeper, 2)
+    keeper.write()
+    (use,) = unused_codes(site.config, site.config.streams, 1)
+    assert (use.taxonomy, use.unused.segments) == ("77", 1)
+    renamed = Site(tmp_path, 78).config
+    (use,) = unused_codes(renamed, renamed.streams, 1)
+    assert (use.taxonomy, use.unused) == ("78", None)
 
 
 @pytest.mark.parametrize(
