@@ -221,7 +221,7 @@ class Segments:
         return Held(
             taxonomy=replace(reading.taxonomy, taxonomy_id=taxonomy_id, use_hash=hashed),
             id=taxonomy_id,
-            updated_on=printable(data.get("updated_on")),
+            updated_on=visible(data.get("updated_on")),
             tells_hash=isinstance(told, bool),
         )
 
@@ -273,7 +273,7 @@ def taxonomies(
     return taxonomy
 
 
-def printable(said: object) -> str:
+def visible(said: object) -> str:
     """A text of the platform's as a terminal may have it; empty for what is none.
 
     A name that a file may have stays as it is (`names.check`), so that a taxonomy is found by it.
@@ -297,7 +297,7 @@ def _listed(item: object) -> Listed | None:
     if taxonomy_id is None or not isinstance(name, str):
         return None
     return Listed(
-        id=taxonomy_id, name=printable(names.decoded(name)), updated_on=printable(item.get("updated_on"))
+        id=taxonomy_id, name=visible(names.decoded(name)), updated_on=visible(item.get("updated_on"))
     )
 
 
