@@ -27,6 +27,8 @@ class Life:
     """How it ended."""
     ordered: signal.Signals | None = None
     """By what we ended it."""
+    orders: int = 0
+    """How often; a second SIGTERM ends it at once (contract.md, Commands)."""
     ordered_at: float = 0
     """When, monotonic seconds."""
 
@@ -53,6 +55,7 @@ class Keeper:
         life = self.lives[-1]
         if number in (signal.SIGKILL, signal.SIGTERM):
             life.ordered, life.ordered_at = number, time.monotonic()
+            life.orders += 1
         with contextlib.suppress(ProcessLookupError):
             os.kill(life.pid, number)
 

@@ -1,7 +1,7 @@
 """What the topics hold, and what must have come of it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from confluent_kafka import Message
@@ -10,7 +10,8 @@ from tests.parts import oracle
 from tests.parts.bridging import messages
 from tests.parts.events import Event
 from tests.parts.kafka import Kafka
-from tests.soak.feed import MAIN, PARTITIONS, TIGHT
+from tests.soak.aside import Add, marked
+from tests.soak.feed import PARTITIONS, TIGHT
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -21,22 +22,18 @@ class Truth:
     """The topics at the end."""
 
     events: list[Event] = field(default_factory=list)
-    """Those to be accepted, with their places."""
+    """Those to be accepted, with their places and their stream's client."""
     refused: dict[Place, str] = field(default_factory=dict)
     """The others, with their reasons; tombstones are neither."""
     ends: dict[str, dict[int, int]] = field(default_factory=dict)
     """The offset after the last one, by topic and partition."""
 
-    def state(self) -> oracle.State:
-        """What the platform should hold."""
-        main = oracle.last_write_wins(self._of(MAIN))
-        return main | oracle.last_write_wins(self._of(TIGHT), client="Tight")
+    def state(self, unsent: AbstractSet[Add] = frozenset()) -> oracle.State:
+        """What the platform should hold; `unsent` is marked in it."""
+        return oracle.last_write_wins(marked(self.events, unsent))
 
     def users(self) -> set[str]:
         return {str(event["user_id"]).lower() for event in self.events}
-
-    def _of(self, topic: str) -> Iterable[Event]:
-        return (event for event in self.events if event["topic"] == topic)
 
 
 def read(kafka: Kafka) -> Truth:
@@ -56,4 +53,5 @@ def _add(truth: Truth, message: Message) -> None:
         truth.refused[topic, partition, offset] = message.key().decode()
     elif message.value() is not None:
         place = {"topic": topic, "partition": partition, "offset": offset}
-        truth.events.append(json.loads(message.value()) | place)
+        event = json.loads(message.value()) | place
+        truth.events.append(event | {"client": "Tight"} if topic == TIGHT else event)
