@@ -20,6 +20,7 @@ from bridge.ingest.clients import MakeConsumer
 from bridge.ingest.cluster import TIMEOUT, edges
 from bridge.ingest.commits import Commits
 from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, NOT_OURS, error_of, explained, is_passing
+from bridge.ingest.group_watch import GroupWatch
 from bridge.ingest.partition import Partition
 from bridge.ingest.positions import Identity
 from bridge.ingest.resume import Start
@@ -87,6 +88,7 @@ class KafkaSource:
         self._failure: Exception | None = None
         self._commits = Commits(parts.clock)
         self._topics = TopicWatch(parts.starts.ids, parts.clock, parts.calls)
+        self._group = GroupWatch(parts.group, parts.starts.ids, parts.clock, parts.calls)
         self._left = False
         self._consumer = _consumer(parts, on_error=self._on_error, on_commit=self._on_commit)
 
@@ -127,7 +129,8 @@ class KafkaSource:
 
         Raises:
             BridgeError: The run cannot go on: a start was refused, offsets are gone, a topic was made anew,
-                the identity is used twice, Kafka refuses us, or the owner failed in a callback.
+                the identity is used twice, Kafka refuses us, the group forgot us, or the owner failed in a
+                callback.
         """
         before = self._assigned
         try:
@@ -149,6 +152,8 @@ class KafkaSource:
             self._send_commits()
         if self._topics.due:
             self._topics.look({at.topic: self._identity.topic_ids[at.topic] for at in self._assigned})
+        if self._group.due:
+            self._group.look(self._identity.topic_ids)
         return batch
 
     def pause(self, streams: frozenset[str]) -> None:
@@ -252,6 +257,7 @@ class KafkaSource:
     # What librdkafka calls, always within consume() or close().
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._group.joined()
         try:
             if partitions:
                 self._take([_named(partition) for partition in partitions])
@@ -304,6 +310,7 @@ class KafkaSource:
         self._paused -= going
         self._commits.forget(going)
         if partitions:
+            self._group.lost()
             self._consumer.incremental_unassign(partitions)
         return bool(partitions)
 

@@ -19,6 +19,9 @@ class Nobody:
     def revoked(self, partitions):
         pass
 
+    def lost(self, partitions):
+        pass
+
 
 def source_of(cluster, *topics, consumer=Consumer, **more):
     """A source of these topics; `more` goes into its KafkaParts."""

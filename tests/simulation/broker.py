@@ -234,7 +234,8 @@ class Consumer:
         if going:
             self._on_revoke(self, [TopicPartition(*at) for at in sorted(going)])
         ours = {at for at in self._cluster.logs if at.topic in self._topics} - self._cluster.elsewhere
-        if new := sorted(ours - self._positions.keys()):
+        new = sorted(ours - self._positions.keys())
+        if new or gone or going:  # who joins anew is told in any case
             self._on_assign(self, [TopicPartition(*at) for at in new])
 
     def _fetch(self, most: int) -> list[Message]:
