@@ -27,6 +27,10 @@ class Trial:
     """The attempt's id in the ledger."""
     number: int
     """Its number among those of the file, from 1 on: what the log calls `attempt`."""
+    begun_at: int
+    """When it began, epoch ms."""
+    elapsed: int
+    """The same, in ms of a clock that nobody sets (`Clock.elapsed`)."""
 
 
 def reserved(audience: Audience, name: str, replay: str) -> None:

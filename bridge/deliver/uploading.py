@@ -110,7 +110,13 @@ class Uploads:
         attempt = self._ledger.begin_attempt(name, now, counted_since(now), admits)
         if attempt is None:
             return
-        trial = Trial(file=file, attempt=attempt, number=self._tries(name))
+        trial = Trial(
+            file=file,
+            attempt=attempt,
+            number=self._tries(name),
+            begun_at=now,
+            elapsed=self._clock.elapsed(),
+        )
         file_log.begun(trial)
         try:
             receipt = self._remote.upload(
@@ -142,7 +148,7 @@ class Uploads:
         self._warn_of(skew)
 
     def _succeeded(self, trial: Trial, receipt: Receipt) -> None:
-        file, account, now = trial.file, self._account.name, self._clock.now()
+        file, account, now = trial.file, self._account.name, self._end_of(trial)
         if receipt.found:
             self._ledger.end_attempt(trial.attempt, now, Outcome.GIVEN_BACK, "it was there already")
             self._ledger.found_uploaded(file.name, now)
@@ -156,7 +162,8 @@ class Uploads:
     def _failed(self, trial: Trial, failure: UploadFailed) -> None:
         account, now = self._account.name, self._clock.now()
         outcome = OUTCOMES[failure.outcome]
-        self._ledger.end_attempt(trial.attempt, now, outcome, str(failure), reason=failure.reason)
+        ended_at = self._end_of(trial)
+        self._ledger.end_attempt(trial.attempt, ended_at, outcome, str(failure), reason=failure.reason)
         if failure.quota:
             skew = self._server_clock.skew()
             self._ledger.close_account(account, closing(self._account.quota, now, skew, HOUR))
@@ -166,6 +173,13 @@ class Uploads:
                 self._reaching.due = max(self._reaching.due, now + LASTING_PAUSE)
         self._observer.failed(account, failure.reason)
         file_log.failed(trial, outcome, failure)
+
+    def _end_of(self, trial: Trial) -> int:
+        """When an attempt ends, now, epoch ms: by the clock by which it began, which its skew is of.
+
+        Where ours was set meanwhile it is the later of both, so that no window is left out that it touched.
+        """
+        return max(self._clock.now(), trial.begun_at + self._clock.elapsed() - trial.elapsed)
 
     def _admits(self, file: FileRecord, now: int, skew: int, attempts: Sequence[Attempt]) -> bool:
         """The last word on the quota, inside the transaction that spends it."""

@@ -150,6 +150,29 @@ def test_an_upload_over_the_hour_takes_a_file_of_both(tmp_path):
     assert site.differences() == []
 
 
+@pytest.mark.failure(54, 55)
+def test_an_upload_over_the_hour_takes_a_file_of_both_though_our_clock_is_set_meanwhile(tmp_path):
+    """By a clock set back it ended at 9:58, and is right again soon: it counts at ten all the same."""
+    site = served(tmp_path, files_per_hour=2)
+    lasting = [40 * MINUTE]
+
+    def last():
+        if not lasting:
+            return SECOND
+        jumped(site, 12 * MINUTE)
+        return lasting.pop()
+
+    site.remote.lasting = last
+    site.give(Write(1, 7))
+    site.arrives()
+    jumped(site, 0)
+    for user in (2, 3):
+        site.give(Write(user, 7))
+        site.deliver()
+    assert site.remote.worst(HOUR)[0] == 2
+    assert site.differences() == []
+
+
 @pytest.mark.failure(55)
 def test_an_upload_over_midnight_takes_the_bytes_of_both_days(tmp_path):
     """What it spent before midnight is missing after: the day's next file waits for the day after."""

@@ -11,9 +11,6 @@ from tests.simulation.mutants import MUTANTS, Mutant, hunted, stale, verdict
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 300
-OPEN = 265
-"""Breaks I4, and is not understood yet: an upload over a reset is killed, and our clock is set twice during
-the next but one; an hour then has a file more than its limit by the moments at which uploads end."""
 
 
 def simulate(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -35,15 +32,8 @@ def simulate(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 )
 def test_whatever_befalls_the_bridge_the_oracle_holds():
     """Crashes and power cuts at any step, failing disks, ledgers, brokers and servers, clocks that jump."""
-    for first, end in ((0, OPEN), (OPEN + 1, SEEDS)):
-        done = simulate("--first", str(first), "--seeds", str(end - first))
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.xfail(strict=True, reason="an open finding: see OPEN")
-def test_the_open_seed_holds():
-    """To be taken back into the others as soon as it does."""
-    assert simulate("--first", str(OPEN), "--seeds", "1").returncode == 0
+    done = simulate("--seeds", str(SEEDS))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.timeout(600)
