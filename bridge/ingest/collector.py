@@ -14,9 +14,9 @@ import structlog
 
 from bridge.audience.roster import Roster
 from bridge.backoff import Backoff
+from bridge.calls import Calls, ThreadedCalls
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.intake import Intake, Piece, pieces
 from bridge.ingest.partition import Partition
 from bridge.ingest.positions import Progress

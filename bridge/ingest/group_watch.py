@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bridge.calls import Calls
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.ingest.calls import Calls
 from bridge.ingest.cluster import TopicIds
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from bridge.backoff import retrying
+from bridge.calls import Calls, ThreadedCalls
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.client_log import ClientLog
 from bridge.ingest.clients import MakeConsumer
 from bridge.ingest.cluster import TIMEOUT, edges

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
+    from bridge.calls import Calls
     from bridge.clock import Clock
-    from bridge.ingest.calls import Calls
     from bridge.ingest.dead_letters import DeadLetter, DeadLetters
     from bridge.ingest.observer import IngestObserver
     from bridge.ingest.source import Source

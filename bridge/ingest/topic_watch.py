@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 
+from bridge.calls import Calls
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.ingest.calls import Calls
 from bridge.ingest.cluster import TopicIds
 
 LOOK = 10 * SECOND

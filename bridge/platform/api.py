@@ -23,9 +23,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from bridge.backoff import growing
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.name_service import NameService, NoAnswer
-from bridge.name_service import NotWanted as NameNotWanted
-from bridge.platform.call import NotWanted, TooLong, waited_for
+from bridge.name_service import NameService, NoAnswer, NotWanted
+from bridge.platform.call import TooLong, waited_for
 from bridge.platform.quoting import printable
 
 Json: TypeAlias = dict[str, object]
@@ -335,7 +334,7 @@ class Api:
             )
         except NoAnswer as error:
             raise self._failed(f"cannot be asked: {error}", outcome=Outcome.NOT_DONE, passing=True) from None
-        except NameNotWanted:
+        except NotWanted:
             raise self._stopped() from None
         except (OSError, ValueError):
             return

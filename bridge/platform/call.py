@@ -2,21 +2,17 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from typing import TypeVar
 
-T = TypeVar("T")
+from bridge.calls import ThreadedCalls
+from bridge.name_service import SLICE, NotWanted
 
-SLICE = 0.1
-"""Seconds between two looks whether the answer is still wanted."""
+T = TypeVar("T")
 
 
 class TooLong(Exception):  # noqa: N818  # it says what happened
     """There was no answer in time."""
-
-
-class NotWanted(Exception):  # noqa: N818  # as above
-    """Nobody wants the answer any more."""
 
 
 def waited_for(call: Callable[[], T], seconds: float, stop: threading.Event) -> T:
@@ -26,15 +22,7 @@ def waited_for(call: Callable[[], T], seconds: float, stop: threading.Event) -> 
         TooLong: It goes on after so many seconds; whoever called ends it as it can.
         NotWanted: `stop` was set before it was over.
     """
-    result: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            result.set_result(call())
-        except BaseException as failure:  # noqa: BLE001  # raised where it is waited for
-            result.set_exception(failure)
-
-    threading.Thread(target=work, name="platform-call", daemon=True).start()
+    result = ThreadedCalls().begin("platform-call", call)
     for _ in range(max(1, round(seconds / SLICE))):
         if wait([result], SLICE).done:
             return result.result()

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bridge.calls import Calls, ThreadedCalls
 from bridge.clock import Clock
 from bridge.config import Account, Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.remote import Remote
 from bridge.deliver.sftp import SftpRemote
-from bridge.ingest.calls import Calls, ThreadedCalls
 from bridge.ingest.clients import Clients
 from bridge.ingest.cluster import TopicIds
 from bridge.platform.segments import taxonomies

@@ -1,6 +1,6 @@
 """A Kafka source on a simulated cluster, polled by hand."""
 
-from bridge.ingest.calls import ThreadedCalls
+from bridge.calls import ThreadedCalls
 from bridge.ingest.kafka import KafkaParts, KafkaSource
 from bridge.ingest.starts import Starts
 from bridge.ingest.topics import Topics

@@ -11,9 +11,9 @@ from confluent_kafka import Message
 
 from bridge.audience.roster import WHOSE, Roster
 from bridge.backoff import LONGEST
+from bridge.calls import ThreadedCalls
 from bridge.clock import HOUR, SECOND
 from bridge.errors import BridgeError
-from bridge.ingest.calls import ThreadedCalls
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.partition import Partition, Span

@@ -11,11 +11,11 @@ from pathlib import Path
 import structlog
 from confluent_kafka import Consumer
 
+from bridge.calls import ThreadedCalls
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import Outcome
 from bridge.deliver.remote import UploadStage, unheard
 from bridge.deliver.sftp import SftpRemote
-from bridge.ingest.calls import ThreadedCalls
 from bridge.spool.disk import Disk
 from bridge.spool.footer import MAGIC
 from tests.parts.crash_points import CrashPoint

@@ -7,10 +7,10 @@ import threading
 import polars as pl
 import pytest
 
+from bridge.calls import ThreadedCalls
 from bridge.clock import DAY, HOUR, MINUTE
 from bridge.config import Config
 from bridge.errors import BridgeError, UsageError
-from bridge.ingest.calls import ThreadedCalls
 from bridge.platform.api import CallFailed, Outcome
 from bridge.platform.segments import Held
 from bridge.segments import stored

@@ -1,4 +1,4 @@
-"""The port for calls that may take long, or never come back: the ingest thread must not wait for them."""
+"""The port for calls that may take long, or never come back: who makes one need not wait for it."""
 
 import threading
 from collections.abc import Callable
