@@ -326,11 +326,6 @@ class Ledger:
         with self._database.reading() as connection:
             return statements.file_names(connection, account)
 
-    def confirmed(self, account: str) -> tuple[FileRecord, ...]:
-        """The files of an account that the platform's log has last said to be processed; as `unconfirmed`."""
-        with self._database.reading() as connection:
-            return statements.arrived_files(connection, account, FileState.CONFIRMED)
-
     def awaited(self, account: str) -> frozenset[Audience]:
         """The audiences of an account of which a file is `unconfirmed`, and not asked to be sent again."""
         with self._database.reading() as connection:

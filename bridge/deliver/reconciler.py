@@ -19,6 +19,7 @@ from bridge.deliver.confirming import (
     is_overdue,
     start,
 )
+from bridge.deliver.file_state import ARRIVED
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.reconcile_observer import ReconcileObserver
 from bridge.deliver.records import FileRecord
@@ -88,7 +89,8 @@ class Reconciler:
     @property
     def idle(self) -> bool:
         """There is nothing to ask about, as no file that is known was uploaded."""
-        return not self._files()
+        counts = self._ledger.counts()
+        return not any(counts.get((self._account, state)) for state in ARRIVED)
 
     def look(self) -> Found:
         """Ask now, and write down what is said, file by file.
@@ -101,7 +103,7 @@ class Reconciler:
         begun = start(self._looks, now)
         reading = Reading(names=partial(self._ledger.names_of, self._account), end=begun)
         failure = self._read(reading)
-        files = self._files()
+        files = self._files(reading)
         if failure is None:
             self._looks = after(self._looks, reading, files, begun, now)
             self._observer.looked(self._account, now)
@@ -121,10 +123,12 @@ class Reconciler:
             skipped=reading.skipped,
         )
 
-    def _files(self) -> tuple[FileRecord, ...]:
-        """The platform may change its word on those that it has confirmed or rejected."""
-        ledger, account = self._ledger, self._account
-        return (*ledger.unconfirmed(account), *ledger.rejected(account), *ledger.confirmed(account))
+    def _files(self, reading: Reading) -> tuple[FileRecord, ...]:
+        """Those that wait for a word, and those that it was about: the platform may change it."""
+        waiting = self._ledger.unconfirmed(self._account)
+        told = {entry.file for _, entry in reading.entries} - {file.name for file in waiting}
+        others = filter(None, map(self._ledger.file, sorted(told)))
+        return (*waiting, *(file for file in others if file.state in ARRIVED))
 
     def _read(self, reading: Reading) -> CallFailed | NoPage | None:
         """Why not all could be read; None: all was."""
