@@ -46,8 +46,9 @@ def watched(directory: Path, streams: str) -> None:
     """A configuration with these streams, and what a bridge has seen of their segments in four weeks."""
     (directory / "bridge.yaml").write_text(SETTINGS + streams)
     first = day_of(1_793_491_200_000)  # 2026-11-01
-    codes = read_codes(directory / "seed_sample.csv", hashed=False)
-    seen = Seen.nothing(first, hashed=False).knowing(codes, first)
+    taxonomy = directory / "seed_sample.csv"
+    codes = read_codes(taxonomy, hashed=False)
+    seen = Seen.nothing(first, hashed=False, taxonomy=str(taxonomy)).knowing(codes, first)
     used = [*range(245244, 245247), *range(245248, 245251)]
     for days, segments in (
         (2, [245299] * 12_000),
