@@ -10,6 +10,11 @@ ACTIONS = (
         "reason",
     ),
     info(
+        "identity_table_awaited",
+        "Another process writes the table, as a replay does that runs without a bridge; it is waited for.",
+        "reason",
+    ),
+    info(
         "identity_table_restarted",
         "The table is made anew: it is of another topic than before, or was damaged.",
         "topic",
@@ -37,6 +42,21 @@ ACTIONS = (
         "The table holds all that was in the topic at the start.",
         "topic",
         "bytes",
+    ),
+    info(
+        "translated",
+        "What was read up to a run is translated: memberships of known users, of users not known yet, those "
+        "found for browsers that became known since, and browsers taken back for opt-outs.",
+        "run",
+        "memberships",
+        "unmatched",
+        "found_later",
+        "taken_back",
+    ),
+    warning(
+        "translation_waits",
+        "The disk has no room, or the table is made anew; nothing is lost, and it is tried again by itself.",
+        "reason",
     ),
 )
 """What it tells."""

@@ -1,7 +1,10 @@
 """What one audience file may hold."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
+
+MM = "mm"
+"""The user namespace of the platform's own ids."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -22,11 +25,14 @@ class Audience:
     """`Mobile`: device ids instead of cookies."""
     hashed: bool
     """`HashSegments`: segment codes are texts."""
+    unresolved: bool = False
+    """Its users have a partner's ids, which the identity table translates into MM UUIDs: it is collected, and
+    never in a file itself (docs/decisions/0052)."""
 
     @property
     def uuids(self) -> bool:
         """User ids are UUIDs, kept as two UInt64 columns; otherwise texts (contract.md, invalid_user_id)."""
-        return self.mobile or self.user_namespace == "mm"
+        return self.mobile or self.user_namespace == MM
 
     @property
     def label(self) -> str:
@@ -34,7 +40,13 @@ class Audience:
         user = f"{self.user_namespace}:{self.user_table_id}" if self.user_table_id else self.user_namespace
         kind = "mobile" if self.mobile else "display"
         parts = [self.client or "(global)", user, self.segment_namespace, kind]
-        return "/".join([*parts, "hashed"] if self.hashed else parts)
+        marks = ["hashed"] * self.hashed + ["unresolved"] * self.unresolved
+        return "/".join([*parts, *marks])
+
+    @property
+    def resolved(self) -> "Audience":
+        """The audience that the memberships of an unresolved one go to, once their users are known."""
+        return replace(self, user_namespace=MM, user_table_id="", unresolved=False)
 
     @property
     def key(self) -> str:

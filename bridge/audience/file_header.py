@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from bridge.audience.audience import MM
 from bridge.audience.file_text import Line
-from bridge.audience.header import FIELDS, MM, OPTIONAL, VERSION
+from bridge.audience.header import FIELDS, OPTIONAL, VERSION
 
 _FIELD = re.compile(r"([A-Za-z]+): ([!-~]+)")
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from bridge.audience.audience import MM
+
 VERSION = 3
 """The version of the S2S system for new integrations."""
 
@@ -21,9 +23,6 @@ FIELDS = (
 
 OPTIONAL = "UserTableId"
 """Stands only where the user namespace is not mm."""
-
-MM = "mm"
-"""The user namespace of MediaMath's own ids."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from bridge.audience.audience import Audience
+from bridge.audience.audience import MM, Audience
 from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.config.kinds import (
     AT_LEAST_ONE,
@@ -36,13 +36,10 @@ from bridge.config.kinds import (
 )
 from bridge.config.platform import PlatformSettings
 from bridge.config.section import Section
-from bridge.config.user_sync import UserSyncSettings
+from bridge.config.user_sync import TOPIC, UserSyncSettings
 
 MB = 1_000_000
 GB = 1000 * MB
-
-MM = "mm"
-"""The user namespace of MediaMath's own ids."""
 
 
 class KafkaSettings(Section):
@@ -162,6 +159,17 @@ def _account_form(value: object) -> str:
     return "<two>" if isinstance(value, dict | InventoryAccounts) else "<one>"
 
 
+class IdentifySettings(Section):
+    """Whose ids the events carry, and what translates them into MM UUIDs."""
+
+    from_: HeaderValue = Field(alias="from")
+    """User namespace of the partner's ids, as the endpoint's `user_sync.namespace`."""
+    table: HeaderValue = TOPIC
+    """The compacted topic of mappings that the identity table is made of."""
+    park: Wait = 30 * DAY
+    """How long memberships of users who are not known yet wait for their first visit."""
+
+
 class Stream(Section):
     """Topics whose events are alike."""
 
@@ -191,6 +199,8 @@ class Stream(Section):
     """Further namespaces that an event may name, to their table ids; mm has an empty one."""
     user_table_id: HeaderValue | None = None
     """Of `user_namespace`, where that is not mm."""
+    identify: IdentifySettings | None = None
+    """Users have a partner's ids, and files MM UUIDs; None: ids are sent as they are."""
     segment_namespace: HeaderValue
     """Of events that name none."""
     segment_namespaces: tuple[HeaderValue, ...] = ()
@@ -216,12 +226,27 @@ class Stream(Section):
             return self.account
         return self.account.mobile if mobile else self.account.display
 
+    @property
+    def unresolved_namespace(self) -> str | None:
+        """The user namespace whose ids are translated; None: of none."""
+        return None if self.identify is None else self.identify.from_
+
+    @property
+    def event_tables(self) -> dict[str, str]:
+        """The user namespaces of events, that of those that name none first, to their table ids."""
+        own = {} if self.unresolved_namespace is None else {self.unresolved_namespace: ""}
+        return own | self._tables
+
+    @property
+    def _tables(self) -> dict[str, str]:
+        """The user namespaces of files to their table ids."""
+        return {self.user_namespace: self.user_table_id or ""} | self.user_namespaces
+
     def audiences(self) -> Iterator[Audience]:
-        """Every audience that the stream's events may belong to."""
-        tables = {self.user_namespace: self.user_table_id or ""} | self.user_namespaces
+        """Every audience that the stream's memberships may be sent to."""
         for mobile in {"event": (False, True), "display": (False,), "mobile": (True,)}[self.inventory]:
             for client in dict.fromkeys([self.client or "", *self.clients]):
-                for user_namespace, user_table_id in tables.items():
+                for user_namespace, user_table_id in self._tables.items():
                     for segment_namespace in dict.fromkeys(
                         [self.segment_namespace, *self.segment_namespaces]
                     ):

@@ -10,11 +10,11 @@ from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bridge.audience.audience import Audience
+from bridge.audience.audience import MM, Audience
 from bridge.config.document import Place
 from bridge.config.fault import Fault, unknown_key, written
 from bridge.config.kinds import SINGLE_REGEX
-from bridge.config.model import MM, SftpSettings, Stream
+from bridge.config.model import SftpSettings, Stream
 from bridge.config.pinned import schema_faults
 from bridge.config.platform import ProcessingLogSettings
 from bridge.config.user_sync import TOPIC as USER_SYNC_TOPIC
@@ -79,6 +79,7 @@ def faults(root: Place, folder: Path) -> Iterator[Fault]:
         yield from _field_names(stream)
         yield from _schema(stream, root, folder)
         yield from _taxonomy(stream, root)
+        yield from _identify(stream, root)
 
 
 def of_audiences(streams: Mapping[int, Stream]) -> Iterator[Fault]:
@@ -321,6 +322,33 @@ def _table_ids(stream: Place) -> Iterator[Fault]:
             yield further.fault(f"has a table id, and {MM} has none; write null")
         elif further.key != MM and not further.text:
             yield further.fault("has no table id; write it")
+
+
+def _identify(stream: Place, root: Place) -> Iterator[Fault]:
+    """Cookies alone have mappings, and a bridge has one identity table."""
+    identify, source = stream["identify"], stream["identify"]["from"]
+    if not identify.given:
+        return
+    if stream["inventory"].text != "display":
+        yield stream["inventory"].fault(
+            "must be display with identify: device ids are not translated; write it"
+        )
+    if stream["user_namespace"].text not in {"", MM}:
+        yield stream["user_namespace"].fault("is for ids that are sent as they are; remove it, or identify")
+    if source.text == MM or stream["user_namespaces"][source.text].given:
+        yield source.fault(
+            "is a namespace whose ids are sent as they are; write that of the ids to translate"
+        )
+    tables = {
+        one["identify"]["table"].text or USER_SYNC_TOPIC for one in root["streams"] if one["identify"].given
+    }
+    if len(tables) > 1:
+        yield identify["table"].fault("differs from another stream's; a bridge has one identity table")
+    sync = root["user_sync"]
+    if sync["sqlite_file"].given:
+        yield sync["sqlite_file"].fault("is no topic, which identify needs; write user_sync.topic instead")
+    elif sync.given and tables != {sync["topic"].text or USER_SYNC_TOPIC}:
+        yield identify["table"].fault("differs from user_sync.topic; write the same")
 
 
 def _field_names(stream: Place) -> Iterator[Fault]:

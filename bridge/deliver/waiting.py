@@ -140,8 +140,8 @@ def unsent(replay: HeldReplay, states: Mapping[Audience, AudienceState]) -> dict
 
 
 def audiences(runs: Iterable[Run]) -> set[Audience]:
-    """All audiences that any run holds."""
-    return {audience for run in runs for audience in run.audiences}
+    """All audiences that any run holds and that files may be of."""
+    return {audience for run in runs for audience in run.audiences if not audience.unresolved}
 
 
 def _behind(run: Run, audience: Audience, lane: Lane) -> Iterator[Block]:

@@ -14,9 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from bridge.audience import rows, uuids
-from bridge.audience.audience import Audience
+from bridge.audience.audience import MM, Audience
 from bridge.audience.roster import WHOSE, Roster
-from bridge.config.model import MM, Stream
+from bridge.config.model import Stream
 from bridge.ingest.events import Reason, Refusal
 from bridge.segments.codes import Sighting
 from bridge.segments.watch import Watching
@@ -118,8 +118,8 @@ class Validator:
         self._watch = watch
         self._numbers: dict[int, int] = {}
         self._clients = _Choice.of(stream.client, tuple(stream.clients))
-        self._users = _Choice.of(stream.user_namespace, tuple(stream.user_namespaces))
-        self._tables = {stream.user_namespace: stream.user_table_id or "", **stream.user_namespaces}
+        self._tables = stream.event_tables
+        self._users = _Choice.of(next(iter(self._tables)), tuple(self._tables))
         self._segments = _Choice.of(stream.segment_namespace, tuple(stream.segment_namespaces))
 
     def sort_out(self, events: pl.DataFrame, now: int) -> Sorted:
@@ -243,6 +243,7 @@ class Validator:
             segment_namespace=self._segments.names[segment],
             mobile=bool(mobile),
             hashed=self._stream.hash_segments,
+            unresolved=namespace == self._stream.unresolved_namespace,
         )
 
     def _frames(self, accepted: pl.DataFrame, elements: _Elements) -> tuple[pl.DataFrame, ...]:

@@ -11,6 +11,7 @@ from bridge.observe.process_metrics import tell_of_process
 from bridge.observe.reconcile_metrics import ReconcileMetrics
 from bridge.observe.settings_metrics import SettingsMetrics
 from bridge.observe.spool_metrics import SpoolMetrics
+from bridge.observe.translation_metrics import TranslationMetrics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,7 @@ class Metrics:
         self.deliver = DeliverMetrics(self._registry, health)
         self.reconcile = ReconcileMetrics(self._registry, health)
         self.spool = SpoolMetrics(self._registry)
+        self.translation = TranslationMetrics(self._registry)
         self.settings = SettingsMetrics(self._registry)
         tell_of_process(self._registry, health)
 

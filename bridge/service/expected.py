@@ -19,4 +19,5 @@ def expect(metrics: Metrics, config: Config, clock: Clock) -> None:
     metrics.ingest.expect([stream.name for stream in config.streams], Refusal, watched)
     audiences = {audience.label for stream in config.streams for audience in stream.audiences()}
     metrics.reconcile.expect([account.name for account in config.accounts if account.platform.processing_log])
+    metrics.translation.expect([stream.name for stream in config.streams if stream.identify is not None])
     metrics.deliver.expect([account.name for account in config.accounts], Failure, audiences)

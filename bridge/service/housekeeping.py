@@ -23,11 +23,13 @@ from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences, pending
 from bridge.service import replay_upkeep
 from bridge.service.pressure import excess, paused_streams
+from bridge.service.translating import kept_longer, progress_of
 from bridge.service.upkeep_observer import UpkeepObserver
 from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
 from bridge.spool.upkeep import Retirement, Rewrite, plan_merge, plan_retirement, summary
+from bridge.translation.shelf import unresolved
 
 log = structlog.get_logger()
 
@@ -69,6 +71,7 @@ class Housekeeping:
         beat: Callable[[int], None],
     ) -> None:
         self._config = config
+        self._kept_longer = kept_longer(config)
         self._spool = spool
         self._ledger = ledger
         self._clock = clock
@@ -103,7 +106,7 @@ class Housekeeping:
         """
         runs = self._spool.runs()
         if runs and runs[-1].number > self._newest:
-            self._press(runs, self._ledger.audiences())
+            self._press(runs, self._states(runs))
         return self.full_streams
 
     def step(self, stop: Event | None = None) -> None:
@@ -115,7 +118,8 @@ class Housekeeping:
                 raise _Stopped
 
         rewinds = self._ledger.rewinds()
-        runs, states = self._spool.runs(), self._ledger.audiences()
+        runs = self._spool.runs()
+        states = self._states(runs)
         try:
             self._retire(runs, states, rewinds, watch)
             self._merge(states, watch)
@@ -129,6 +133,10 @@ class Housekeeping:
         self._press(self._spool.runs(), states)
         self._forget()
         self._tell()
+
+    def _states(self, runs: tuple[Run, ...]) -> Mapping[Audience, AudienceState]:
+        """How far all audiences of the runs are through."""
+        return self._ledger.audiences() | progress_of(runs)
 
     def _collect(self) -> None:
         """What only refers to itself is gone."""
@@ -204,6 +212,7 @@ class Housekeeping:
             retention=self._config.spool.retention,
             over_bytes=over_bytes,
             kept_since=kept_since,
+            longer=self._kept_longer,
         )
 
     def _merge(self, states: Mapping[Audience, AudienceState], watch: Callable[[], None]) -> None:
@@ -253,7 +262,7 @@ def _stand_back() -> None:
 def _held(runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> Counter[str]:
     """Undelivered bytes by account."""
     held: Counter[str] = Counter()
-    for audience in audiences(runs):
+    for audience in [*audiences(runs), *unresolved(runs)]:
         waits = pending(audience, states.get(audience, AudienceState()), runs)
         held[audience.account] += waits.bytes if waits else 0
     return held

@@ -27,11 +27,13 @@ from bridge.service import wiring
 from bridge.service.deliveries import LEAVING, Deliveries
 from bridge.service.expected import expect
 from bridge.service.housekeeping import Housekeeping
+from bridge.service.identity import IdentityTable, topic_of
 from bridge.service.opening import Opened, opened
 from bridge.service.outside import Outside
 from bridge.service.page.front import FrontPage
 from bridge.service.reconciling import Reconciliations
 from bridge.service.segment_keeper import SegmentKeeper
+from bridge.service.translating import Translating
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
 from bridge.spool.locks import LockHeld
@@ -110,8 +112,10 @@ class Service:
             until_end=self._until_end,
             adopt=self._adopt,
         )
+        translating = self._translating(held, ingest.finished.is_set)
+        complete = ingest.finished if translating is None else translating.drained
         deliveries = Deliveries(
-            self._config, held, self._outside, self.metrics.deliver, drain=ingest.finished.is_set
+            self._config, held, self._outside, self.metrics.deliver, drain=complete.is_set
         )
         reconciliations = Reconciliations(
             self._config, held.ledger, self._outside.clock, self.metrics.reconcile
@@ -122,6 +126,8 @@ class Service:
         keeping = [self._threads.start("housekeeping", lambda: housekeeping.run(self._stop_housekeeping))]
         if keeper.watches:
             keeping.append(self._threads.start("segments", lambda: keeper.run(self._stop_housekeeping)))
+        if translating is not None:
+            keeping += translating.start(self._threads, self._stop_housekeeping)
         log.info("started", spool=held.spool.id, until_end=self._until_end)
         while not stop.is_set() and not self._threads.failures and deliveries.working:
             self._threads.wait(0.2)
@@ -140,6 +146,26 @@ class Service:
             clock=self._outside.clock,
             observer=self.metrics.spool,
             beat=lambda now: self._health.beat("housekeeping", now),
+        )
+
+    def _translating(self, held: Opened, drain: Callable[[], bool]) -> Translating | None:
+        """None: no stream has its users translated."""
+        topic = topic_of(self._config)
+        if topic is None:
+            return None
+
+        def beat(thread: str) -> None:
+            self._health.beat(thread, self._outside.clock.now())
+
+        return Translating(
+            self._config,
+            spool=held.spool,
+            ledger=held.ledger,
+            table=IdentityTable(self._config, topic, self._outside, self.metrics.translation, beat),
+            clock=self._outside.clock,
+            observer=self.metrics.translation,
+            beat=beat,
+            drain=drain,
         )
 
     def _shut_down(

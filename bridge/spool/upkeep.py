@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bridge.audience.audience import Audience
 from bridge.spool.footer import AudienceStatistics, Position, newest
@@ -84,7 +85,8 @@ class Retirement:
     decisions: tuple[Retire | Rewrite, ...]
     """In the order in which to carry them out: oldest first."""
     horizons: Mapping[Audience, int]
-    """Newest event time (epoch ms) that leaves the history of each audience; to be noted durably before."""
+    """Newest event time (epoch ms) that leaves the history of each audience; to be noted durably before. Of
+    an unresolved audience none: nothing of it is judged."""
     newest: Mapping[Audience, int]
     """Newest run that leaves it; to be noted too."""
 
@@ -145,6 +147,7 @@ def plan_retirement(
     retention: int,
     over_bytes: int,
     kept_since: int | None = None,
+    longer: Mapping[Audience, int] = MappingProxyType({}),
 ) -> Retirement:
     """What to let go: delivered audiences of runs older than the retention; then, oldest first, to make room.
 
@@ -159,6 +162,8 @@ def plan_retirement(
         over_bytes: How much the spool is above its `max_bytes`; 0 or less: not at all.
         kept_since: Runs sealed from this instant on (epoch ms) stay: a replay that waits is judged by what
             came after it had read. None: no replay waits.
+        longer: Audiences whose history is kept longer than `retention`, and for how long, ms; to make room
+            it goes like any other.
     """
     taken = newest(position for run in runs for position in run.positions)
     decisions: list[Retire | Rewrite] = []
@@ -169,9 +174,14 @@ def plan_retirement(
     younger = [run for run in earlier if now - run.sealed_at <= retention]
     missing = over_bytes
     for run in [*expired, *younger]:
-        if missing <= 0 and now - run.sealed_at <= retention:
+        pressed, age = missing > 0, now - run.sealed_at
+        if not pressed and age <= retention:
             break
-        drop = frozenset(audience for audience in run.audiences if delivered(audience) >= run.number)
+        drop = frozenset(
+            audience
+            for audience in run.audiences
+            if delivered(audience) >= run.number and (pressed or age > longer.get(audience, retention))
+        )
         decision = _decision(run, drop, witness=any(taken[entry.key] == entry for entry in run.positions))
         if decision is None:
             continue
@@ -182,6 +192,8 @@ def plan_retirement(
             else sum(run.audiences[audience].bytes for audience in drop)
         )
         for audience in drop:
+            if audience.unresolved:
+                continue
             newest_event_time = run.audiences[audience].max_event_time
             horizons[audience] = max(horizons.get(audience, newest_event_time), newest_event_time)
             leaving[audience] = max(leaving.get(audience, 0), run.number)

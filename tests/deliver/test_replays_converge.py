@@ -16,12 +16,12 @@ from bridge.deliver.schedule import Deliver
 from bridge.deliver.waiting import pending, unsent
 from bridge.replay.request import Bounds
 from bridge.service.replay_upkeep import let_go
-from bridge.spool.disk import Disk
 from bridge.spool.replays import ReplayState
 from bridge.spool.upkeep import plan_retirement, summary
 from tests.parts import oracle
 from tests.parts.audiences import DISPLAY, frame
 from tests.parts.delivering import EVENT_TIME, Site, user_id
+from tests.parts.spools import QuickDisk
 
 PARTITIONS = 3
 SECONDS = 14
@@ -53,16 +53,6 @@ commands = st.one_of(
     st.just(("restart",)),
 )
 with_retirement = st.one_of(commands, commands, st.just(("catch_up",)), st.just(("retire",)))
-
-
-class QuickDisk(Disk):
-    """Nothing is synced: no power is cut here."""
-
-    def fsync(self, descriptor):
-        """Nothing."""
-
-    def fsync_folder(self, folder):
-        """Nothing."""
 
 
 class World:

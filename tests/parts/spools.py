@@ -52,6 +52,16 @@ def position(partition=0, next_offset=1, **more):
     return Position(**fields | more, partition=partition, next_offset=next_offset)
 
 
+class QuickDisk(Disk):
+    """Nothing is synced: no power is cut here."""
+
+    def fsync(self, descriptor):
+        """Nothing."""
+
+    def fsync_folder(self, folder):
+        """Nothing."""
+
+
 class FailingDisk(Disk):
     """Fails the n-th operation (the first is 1) with an error number; from then on it works again."""
 

@@ -1,0 +1,112 @@
+"""The identity table of a running bridge: who opens it, and the thread that follows its topic."""
+
+from collections.abc import Callable
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bridge.clock import SECOND
+from bridge.config import Config
+from bridge.ingest.client_settings import client_settings, reader_settings
+from bridge.ingest.cluster import AdminTopicIds
+from bridge.service.outside import Outside
+from bridge.spool.locks import LockHeld
+from bridge.sync.table.follower import Follower, FollowerParts
+from bridge.sync.table.snapshot import Snapshot
+from bridge.sync.table.table import Table
+from bridge.translation.observer import TranslationObserver
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = structlog.get_logger()
+
+FOLDER = "identity-table"
+"""Where it lies in the spool's directory; `spool.max_bytes` does not count it, as nothing of it may go."""
+
+THREAD = "identity table"
+"""Name of the thread that follows the topic."""
+
+_PREFETCH = 64_000_000
+"""Bytes of the topic that are fetched ahead, twice."""
+
+
+def topic_of(config: Config) -> str | None:
+    """The topic that streams have their users translated by; None: no stream has."""
+    return next((stream.identify.table for stream in config.streams if stream.identify is not None), None)
+
+
+class IdentityTable:
+    """The table in the spool's directory, kept up to its topic by one thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        topic: str,
+        outside: Outside,
+        observer: TranslationObserver,
+        beat: Callable[[str], None],
+    ) -> None:
+        """Nothing is opened before `run`."""
+        self._config = config
+        self._topic = topic
+        self._outside = outside
+        self._observer = observer
+        self._beat = beat
+        self._directory: Path = config.spool.directory / FOLDER
+        self._table: Table | None = None
+        self._follower: Follower | None = None
+
+    def snapshot(self) -> Snapshot | None:
+        """What it knows; None as long as it has not read all that was in its topic when it began."""
+        if self._table is None or self._follower is None or not self._follower.caught_up:
+            return None
+        return self._table.snapshot()
+
+    def tell(self) -> None:
+        """Tell of it."""
+        if self._table is not None and self._follower is not None:
+            skipped = {reason.value: count for reason, count in self._follower.skipped.items()}
+            self._observer.table(self._table.usage(), caught_up=self._follower.caught_up, skipped=skipped)
+
+    def run(self, stop: Event) -> None:
+        """Follow the topic until stopped.
+
+        Raises:
+            SpoolFailed: The disk failed.
+            BridgeError: The Kafka client cannot go on.
+        """
+        table = self._opened(stop)
+        if table is None:
+            return
+        with table:
+            admin = self._outside.kafka.admin({"log_level": 0, **client_settings(self._config.kafka)})
+            self._follower = Follower(
+                FollowerParts(
+                    settings=reader_settings(self._config.kafka, window_bytes=_PREFETCH),
+                    topic=self._topic,
+                    ids=self._outside.topic_ids or AdminTopicIds(admin),
+                    clock=self._outside.clock,
+                    beat=partial(self._beat, THREAD),
+                    consumer=self._outside.kafka.consumer,
+                ),
+                table,
+            )
+            self._table = table
+            self._follower.run(stop)
+
+    def _opened(self, stop: Event) -> Table | None:
+        """The table, once nobody else writes it; None: stopped before."""
+        told = False
+        while not stop.is_set():
+            self._beat(THREAD)
+            try:
+                return Table.open(self._directory, clock=self._outside.clock, disk=self._outside.disk)
+            except LockHeld as held:
+                if not told:
+                    log.info("identity_table_awaited", reason=str(held))
+                told = True
+                self._outside.clock.wait(stop, SECOND)
+        return None

@@ -1,0 +1,199 @@
+"""The thread that translates: looks, decides (`translation.due`), carries out (`translation.translator`)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from threading import Event, Thread
+
+import structlog
+
+from bridge.audience.audience import Audience
+from bridge.audience.frontier import Frontier, Step
+from bridge.backoff import Backoff
+from bridge.clock import SECOND, Clock
+from bridge.config import Config, Stream
+from bridge.deliver.ledger import Ledger
+from bridge.deliver.records import AudienceState
+from bridge.service import identity
+from bridge.service.identity import IdentityTable
+from bridge.service.threads import Threads
+from bridge.spool.disk import SpoolFull
+from bridge.spool.run import Run
+from bridge.spool.spool import Spool
+from bridge.sync.table.slab import TableDamaged
+from bridge.sync.table.snapshot import Snapshot
+from bridge.translation.due import Waits, is_due
+from bridge.translation.observer import TranslationObserver
+from bridge.translation.progress import Progress
+from bridge.translation.shelf import unresolved
+from bridge.translation.translator import carry_out
+from bridge.translation.turn import Tally, Turn
+
+log = structlog.get_logger()
+
+THREAD = "translation"
+"""Its name."""
+
+LOOK = SECOND
+"""How often it looks, ms."""
+
+
+class _Stopped(Exception):  # noqa: N818  # it names a state
+    """The turn is left; what it has sealed is said again by the next one."""
+
+
+class Translating:
+    """Translates what the streams with `identify` have collected, until it is stopped."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        spool: Spool,
+        ledger: Ledger,
+        table: IdentityTable,
+        clock: Clock,
+        observer: TranslationObserver,
+        beat: Callable[[str], None],
+        drain: Callable[[], bool],
+    ) -> None:
+        """`drain`: all that will ever come is in the spool."""
+        self._config = config
+        self._spool = spool
+        self._ledger = ledger
+        self._table = table
+        self._clock = clock
+        self._observer = observer
+        self._beat = beat
+        self._drain = drain
+        self._streams = feeding(config)
+        self._last = clock.now()
+        self._no_room = Backoff()
+        self.drained = Event()
+        """Set when all that will ever come is translated, or nothing more will be."""
+
+    def start(self, threads: Threads, stop: Event) -> list[Thread]:
+        """Follow the topic and translate, each in a thread, until stopped."""
+        accounts = sorted({audience.account for audience in self._streams})
+        return [
+            threads.start(identity.THREAD, lambda: self._table.run(stop)),
+            threads.start(THREAD, lambda: self.run(stop), account=", ".join(accounts)),
+        ]
+
+    def run(self, stop: Event) -> None:
+        """Work until stopped.
+
+        Raises:
+            RunDamaged: A run is not what was written: no more is translated.
+            SpoolFailed: The disk failed.
+            BridgeError: The ledger failed.
+        """
+        try:
+            while not stop.is_set():
+                self._beat(THREAD)
+                self.step(stop)
+                self._clock.wait(stop, LOOK)
+        finally:
+            self.drained.set()
+
+    def step(self, stop: Event) -> None:
+        """Look once."""
+        drain = self._drain()  # asked before the look: what comes in between makes it no less true
+        snapshot, now = self._table.snapshot(), self._clock.now()
+        runs = self._spool.runs()
+        self._tell(runs)
+        if snapshot is None or now < self._no_room.due:
+            return
+        done = Progress.of(runs)
+        waits = Waits.of(runs, done, snapshot.known_at)
+        if is_due(waits, self._config.roll, now=now, last=self._last, drain=drain):
+            self._turn(runs, snapshot, done, stop)
+        elif drain:
+            self.drained.set()
+
+    def _turn(self, runs: tuple[Run, ...], snapshot: Snapshot, done: Progress, stop: Event) -> None:
+        def watch() -> None:
+            self._beat(THREAD)
+            if stop.is_set():
+                raise _Stopped
+
+        self._last = self._clock.now()
+        turn = Turn(runs=runs, snapshot=snapshot, done=done, known=self._known(), now=self._last)
+        try:
+            told = carry_out(turn, self._spool, self._clock.now, watch)
+        except _Stopped:
+            return
+        except TableDamaged as damage:  # the follower makes it anew; until it has caught up there is no turn
+            log.warning("translation_waits", reason=str(damage))
+            return
+        except SpoolFull as full:
+            self._no_room.failed(self._last)
+            log.warning("translation_waits", reason=str(full))
+            return
+        self._no_room.succeeded()
+        total = sum(told.values(), Tally())
+        log.info(
+            "translated",
+            run=turn.progress.run,
+            memberships=total.matched,
+            unmatched=total.unmatched,
+            found_later=total.found,
+            taken_back=total.taken_back,
+        )
+        for audience, tally in told.items():
+            self._observer.translated(self._streams.get(audience, ""), tally)
+
+    def _known(self) -> Mapping[str, frozenset[Audience]]:
+        """What was ever sent to, of the audiences that are translated into."""
+        sent = self._ledger.audiences().keys()
+        return {
+            stream.identify.from_: frozenset(stream.audiences()) & sent
+            for stream in self._config.streams
+            if stream.identify is not None
+        }
+
+    def _tell(self, runs: tuple[Run, ...]) -> None:
+        kept = dict.fromkeys(self._streams.values(), 0)
+        for run in runs:
+            for audience, statistics in run.audiences.items():
+                stream = self._streams.get(audience.resolved) if audience.unresolved else None
+                if stream is not None:
+                    kept[stream] += statistics.rows
+        for stream, memberships in kept.items():
+            self._observer.kept(stream, memberships)
+        self._table.tell()
+
+
+def feeding(config: Config) -> dict[Audience, str]:
+    """The audiences that are translated into, and the stream that feeds each; of several, the first."""
+    found: dict[Audience, str] = {}
+    for stream in config.streams:
+        for audience in _targets(stream):
+            found.setdefault(audience, stream.name)
+    return found
+
+
+def kept_longer(config: Config) -> dict[Audience, int]:
+    """How long the history is kept of audiences with unresolved users, and of those that these go to, ms.
+
+    What is parked is joined again; and what it is then judged by must reach as far back.
+    """
+    found: dict[Audience, int] = {}
+    for stream in config.streams:
+        if stream.identify is not None:
+            for audience in _targets(stream):
+                source = replace(audience, user_namespace=stream.identify.from_, unresolved=True)
+                for one in (audience, source):
+                    found[one] = max(found.get(one, config.spool.retention), stream.identify.park)
+    return found
+
+
+def progress_of(runs: tuple[Run, ...]) -> dict[Audience, AudienceState]:
+    """How far unresolved audiences are translated, as if that were delivered."""
+    sources = unresolved(runs)
+    frontier = Frontier((Step("", Progress.of(runs).run),)) if sources else Frontier()
+    return dict.fromkeys(sources, AudienceState(frontier=frontier))
+
+
+def _targets(stream: Stream) -> Iterator[Audience]:
+    if stream.identify is not None:
+        yield from (audience for audience in stream.audiences() if audience == audience.resolved)
