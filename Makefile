@@ -16,7 +16,7 @@
 
 .DEFAULT_GOAL := demo
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history \
-	bench-identity bench-page bench-sync
+	bench-identity bench-translating bench-page bench-sync
 .PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak screenshots mutants failures \
 	image image-size chart-schema dashboard docs-logging docs-metrics audit sbom bench $(BENCHES) bench-chart \
 	lock clean

@@ -14,6 +14,7 @@ import polars as pl
 
 from bench.hours import START, Hour
 from bench.scene import temporary
+from bridge.audience.audience import Audience
 from bridge.audience.rows import schema
 from bridge.clock import HOUR, MINUTE, SystemClock
 from bridge.config import Account, RollSettings
@@ -27,6 +28,7 @@ from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
 
 AUDIENCE = replace(DISPLAY, account="bench")
+UNRESOLVED = replace(AUDIENCE, user_namespace="acme", unresolved=True)
 PLACEHOLDER = "9999999"
 WINDOWS = 6  # an hour, sealed every 9 minutes
 
@@ -36,8 +38,8 @@ class Site:
 
     def __init__(self, directory: Path, users: np.ndarray) -> None:
         self._users = users
-        self._clock = HandClock(START)
-        self.spool = Spool.open(directory / "spool", clock=self._clock)
+        self.clock = HandClock(START)
+        self.spool = Spool.open(directory / "spool", clock=self.clock)
         self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
         self._remote = directory / "remote"
         self._remote.mkdir()
@@ -48,8 +50,8 @@ class Site:
                 roll=RollSettings(max_age=HOUR),
                 spool=self.spool,
                 ledger=self.ledger,
-                remote=FolderRemote(self._remote, temporary_suffix=".part", clock=self._clock),
-                clock=self._clock,
+                remote=FolderRemote(self._remote, temporary_suffix=".part", clock=self.clock),
+                clock=self.clock,
                 observer=SilentObserver(),
                 placeholders={AUDIENCE: PLACEHOLDER},
                 fallback_placeholder=PLACEHOLDER,
@@ -59,29 +61,31 @@ class Site:
             )
         )
 
-    def seal(self, number: int, events: Hour) -> None:
-        """The windows of the day's hour of that number become runs."""
+    def seal(self, number: int, events: Hour, ids: pl.Series | None = None) -> None:
+        """The windows of the day's hour of that number become runs; with `ids`, those of partners' users."""
+        audience = AUDIENCE if ids is None else UNRESOLVED
         cuts = np.linspace(0, len(events.user), WINDOWS + 1).astype(int).tolist()
         for window, cut in enumerate(pairwise(cuts), start=1):
-            self._clock.move_to(START + number * HOUR + window * 9 * MINUTE)
-            now, rows = self._clock.now(), self._rows(events.take(slice(*cut)))
-            self.spool.seal(shards={AUDIENCE: rows}, oldest_read_at={AUDIENCE: now}, positions=(), now=now)
+            self.clock.move_to(START + number * HOUR + window * 9 * MINUTE)
+            now, rows = self.clock.now(), self._rows(audience, events.take(slice(*cut)), ids)
+            self.spool.seal(shards={audience: rows}, oldest_read_at={audience: now}, positions=(), now=now)
 
     def deliver(self) -> Path:
         """The file of what waits, once it has arrived."""
         before = set(self._remote.iterdir())
         while not (arrived := set(self._remote.glob("*.log.gz")) - before):
-            self._clock.move(self._deliverer.step() or 0)
+            self.clock.move(self._deliverer.step() or 0)
         return arrived.pop()
 
-    def _rows(self, events: Hour) -> pl.DataFrame:
-        ids = {"hi": self._users[events.user, 0], "lo": self._users[events.user, 1]}
+    def _rows(self, audience: Audience, events: Hour, ids: pl.Series | None) -> pl.DataFrame:
+        uuids = {"hi": self._users[events.user, 0], "lo": self._users[events.user, 1]}
+        users = uuids if ids is None else {"user": ids.gather(events.user)}
         ranks = {
             "source": np.full(len(events.user), 1 << 63, np.uint64),
             "partition": np.zeros_like(events.user),
         }
-        columns = schema(AUDIENCE)
-        return pl.DataFrame(ids | vars(events) | ranks).select(*columns).cast(columns)
+        columns = schema(audience)
+        return pl.DataFrame(users | vars(events) | ranks).select(*columns).cast(columns)
 
 
 @contextmanager

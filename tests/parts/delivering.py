@@ -16,6 +16,7 @@ from bridge.deliver.observer import SilentObserver
 from bridge.deliver.remote import Outcome, Reason, UploadFailed, UploadStage, unheard
 from bridge.spool.disk import Disk
 from bridge.spool.spool import Spool
+from bridge.spool.store import Sizes
 from tests.parts import oracle
 from tests.parts.audiences import DISPLAY
 from tests.parts.clocks import HandClock
@@ -113,6 +114,7 @@ class Site:
         *,
         max_age: int = MINUTE,
         disk: Disk | None = None,
+        sizes: Sizes | None = None,
         wait_for_confirmation: bool = False,
         **quota: object,
     ) -> None:
@@ -129,7 +131,7 @@ class Site:
             wait_for_confirmation=wait_for_confirmation,
         )
         self.roll = RollSettings(max_age=max_age)
-        self.spool = Spool.open(directory / "spool", clock=self.clock, disk=disk)
+        self.spool = Spool.open(directory / "spool", clock=self.clock, disk=disk, sizes=sizes)
         self.ledger = Ledger.create(directory / "spool" / "ledger.sqlite", self.spool.id, START)
         (directory / "remote").mkdir()
         self.remote = WeakRemote(directory / "remote", self.clock)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bridge.clock import HOUR
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import pending
+from bridge.spool.store import Sizes
 from bridge.sync.table.table import Table
 from bridge.translation import shelf, translator
 from bridge.translation.progress import Progress
@@ -26,8 +27,9 @@ from tests.parts.identity import SMALL, TOPIC, Model, Told, window
 from tests.parts.spools import QuickDisk
 
 SOURCE = replace(DISPLAY, user_namespace="acme", unresolved=True)
+BLOCKS = Sizes(block_rows=2, range_rows=6)
 PARTITIONS = 2
-SECONDS = 12
+SECONDS = 8
 SHARED_MEMORY = Path("/dev/shm")
 
 events = st.tuples(
@@ -35,11 +37,11 @@ events = st.tuples(
     st.integers(1, 3),  # partner id
     st.integers(1, SECONDS),  # event time
     st.sampled_from([False, False, False, True]),  # remove_all
-    st.dictionaries(st.integers(1, 3), st.sampled_from([0, 0, -1, 1_400_000_000]), max_size=2),
+    st.dictionaries(st.integers(1, 2), st.sampled_from([0, 0, -1, 1_400_000_000]), max_size=2),
 ).filter(lambda event: event[3] or event[4])
 syncs = st.tuples(
     st.integers(1, 3),  # partner id
-    st.sampled_from([0, 1, 1, 2, 2, 3]),  # browser; 0: an opt-out
+    st.sampled_from([0, 0, 1, 1, 2]),  # browser; 0: an opt-out
     st.integers(1, SECONDS),  # when
     st.sampled_from([False, False, False, True]),  # forgotten
 )
@@ -50,6 +52,7 @@ commands = st.one_of(
     st.tuples(st.just("sync"), st.lists(syncs, min_size=1, max_size=3)),
     st.tuples(st.just("seal"), st.tuples(*[st.integers(0, 4)] * PARTITIONS)),
     st.tuples(st.just("rewind"), st.tuples(*[st.integers(0, 2)] * PARTITIONS)),
+    st.tuples(st.just("translate"), st.sampled_from([None, None, 1, 2])),
     st.tuples(st.just("translate"), st.sampled_from([None, None, 1, 2])),
     st.tuples(st.just("live"), st.sampled_from([320, 10_000])),
     st.just(("catch_up",)),
@@ -69,7 +72,8 @@ class World:
 
     def __init__(self, directory):
         self.directory = directory
-        self.site = Site(directory, max_age=HOUR, disk=QuickDisk(), files_per_hour=100_000, guard=0)
+        quota = {"files_per_hour": 100_000, "guard": 0}
+        self.site = Site(directory, max_age=HOUR, disk=QuickDisk(), sizes=BLOCKS, **quota)
         self.table = self.opened()
         self.topic = [[] for _ in range(PARTITIONS)]
         self.read = [0] * PARTITIONS
@@ -163,7 +167,7 @@ class World:
             self.opted_out = self.opt_outs()
 
     def opt_outs(self):
-        return {f"u{user}": self.model.opted_out_at("acme", f"u{user}") for user in range(1, 4)}
+        return {f"u{user}": self.model.opted_out_at("acme", f"u{user}") for user in (1, 2, 3)}
 
     def say(self, translated):
         """What this turn has to say, all anew and not only what is new, by the rules read one by one."""
@@ -175,7 +179,7 @@ class World:
                     self.said[place, browser] = {**event, "user_id": _uuid(browser)}
         for id_, at in self.opt_outs().items():
             if at > self.opted_out.get(id_, 0):
-                for browser in range(1, 4):
+                for browser in (1, 2):
                     if self.model.newest("acme", id_, browser) is not None:
                         self.take_back(id_, browser, at, live, translated)
 
@@ -256,7 +260,7 @@ def _directory():
     return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
 
 
-@settings(max_examples=600, derandomize=True)
+@settings(max_examples=800, derandomize=True)
 @given(st.lists(commands, min_size=3, max_size=14))
 def test_any_order_of_events_mappings_and_opt_outs_converges(plan):
     """Late and repeated events, browsers that become known later, opt-outs, deaths, merges, a new table.
