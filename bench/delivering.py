@@ -85,7 +85,7 @@ class Site:
             "partition": np.zeros_like(events.user),
         }
         columns = schema(audience)
-        return pl.DataFrame(users | vars(events) | ranks).select(*columns).cast(columns)
+        return pl.DataFrame(vars(events) | users | ranks).select(*columns).cast(columns)
 
 
 @contextmanager

@@ -1,30 +1,49 @@
 """What a partner's rows become once their users are known: pure rules, as columns."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import polars as pl
 
 from bridge.audience.audience import Audience
+from bridge.audience.merge import first_of
 from bridge.audience.rows import REMOVE, everything, schema
 
 LAST = 2**64 - 1
 """Rank of an opt-out in the order of writes: of all writes of its instant it is the latest."""
 
 
-def mapped(target: Audience, rows: pl.DataFrame, mappings: pl.DataFrame) -> pl.DataFrame:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """What some rows became."""
+
+    rows: pl.DataFrame
+    """A row for each browser of each row's user; the columns of `rows.schema` of the resolved audience."""
+    matched: int
+    """How many of the rows are of users who are known."""
+
+
+def mapped(target: Audience, rows: pl.DataFrame, mappings: pl.DataFrame) -> Mapped:
     """The rows, once for each browser of their user; their place in the order of writes stays.
 
     What happened up to its user's opt-out is left out, as are users without a mapping.
 
     Args:
         target: The resolved audience.
-        rows: Columns of the unresolved audience (`rows.schema`); more do no harm.
+        rows: Columns of the unresolved audience (`rows.schema`), as runs have them: rows of one user lie
+            together, so that a text is looked up once for all of them. More columns do no harm.
         mappings: id, hi, lo and opted_out_at (epoch ms), as `Reader.join` gives them.
-
-    Returns:
-        The columns of `rows.schema` of the target, in no order.
     """
-    known = mappings.select("id", "hi", "lo", "opted_out_at")
-    found = rows.join(known, left_on="user", right_on="id", how="inner")
-    return found.filter(pl.col("event_time") > pl.col("opted_out_at")).select(*schema(target))
+    begins = rows.select(first_of(["user"])).to_series()
+    group = begins.cum_sum().alias("group")  # from 1 on
+    groups = pl.DataFrame({"group": group.filter(begins), "id": rows["user"].filter(begins)})
+    known = groups.join(mappings.select("id", "hi", "lo", "opted_out_at"), on="id", how="inner").drop("id")
+    sizes = np.bincount(group.to_numpy(), minlength=1)
+    found = rows.drop("user").with_columns(group).join(known, on="group", how="inner")
+    return Mapped(
+        rows=found.filter(pl.col("event_time") > pl.col("opted_out_at")).select(*schema(target)),
+        matched=int(sizes[known["group"].unique().to_numpy()].sum()),
+    )
 
 
 def taken_back(

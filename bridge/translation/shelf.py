@@ -27,7 +27,7 @@ class Shelf:
         self._runs = [run for run in runs if audience in run.audiences]
 
     def above(self, number: int) -> Iterator[pl.DataFrame]:
-        """Last writes among the rows of runs above this one, sorted by user, in ranges that ascend.
+        """The rows of runs above this one, in ranges of users that ascend; within one, run by run.
 
         Raises:
             RunDamaged: A block is not what was written.
@@ -36,12 +36,13 @@ class Shelf:
         fences = (fence for run in runs for fence in run.fences(self._audience))
         starts = list(range_starts(fences, RANGE_ROWS))
         readers = [Reader(run, self._audience) for run in runs]
+        lowest = min((run.low for run in runs), default=0)
         for start, stop in zip(["", *starts], [*starts, None], strict=True):
             rows = self._read(readers, start, stop)
-            yield latest(self._audience, rows.filter(pl.col("run") > number))
+            yield rows if number < lowest else rows.filter(pl.col("run") > number)
 
     def of_users(self, ids: pl.Series, upto: int) -> Iterator[pl.DataFrame]:
-        """The same of these users (ascending, each once), in runs up to this one; many have no rows.
+        """Last writes of these users (ascending, each once), in runs up to this one; many have none.
 
         Only blocks that lie between users of a range are read.
 

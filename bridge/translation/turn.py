@@ -26,7 +26,7 @@ class Tally:
     """Of a turn, or of a piece of it."""
 
     matched: int = 0
-    """Memberships that came since the last turn, whose users are known; by last writes, as all here."""
+    """Memberships that came since the last turn, whose users are known; read twice, they count twice."""
     unmatched: int = 0
     """The same of users that are not known: they are parked."""
     found: int = 0
@@ -104,20 +104,19 @@ class Turn:
         oldest = min(run.audiences[source].oldest_read_at for run in waiting)
         reader = self.snapshot.reader(source.user_namespace)
         for rows in Shelf(source, waiting).above(self.done.run):
-            mappings = reader.join(rows["user"].unique(maintain_order=True))
-            known = int(rows["user"].is_in(mappings["id"].unique()).sum())
+            found = mapped(source.resolved, rows, reader.join(rows["user"].unique().sort()))
             yield Piece(
                 audience=source.resolved,
-                rows=mapped(source.resolved, rows, mappings),
+                rows=found.rows,
                 oldest_read_at=oldest,
-                tally=Tally(matched=known, unmatched=len(rows) - known),
+                tally=Tally(matched=found.matched, unmatched=len(rows) - found.matched),
             )
 
     def _found(self, source: Audience) -> Iterator[Piece]:
         shelf = Shelf(source, self.runs)
         for mappings in self._changed(source.user_namespace):
             for rows in shelf.of_users(mappings["id"].unique(maintain_order=True), self.done.run):
-                found = mapped(source.resolved, rows, mappings)
+                found = mapped(source.resolved, rows, mappings).rows
                 yield Piece(
                     audience=source.resolved,
                     rows=found,
@@ -131,13 +130,16 @@ class Turn:
 
     def _taken_back(self, namespace: str, sources: Sequence[Audience]) -> Iterator[Piece]:
         reader, others = self.snapshot.reader(namespace), self.snapshot.reader(namespace)
-        shelves = {source.resolved: Shelf(source, self.runs) for source in sources}
+        shelves = {source.resolved: Shelf(source, self.runs) for source in sources if self.done.run}
+        targets = self.known.get(namespace, frozenset()) | shelves.keys()
+        if not targets:
+            return
         for opted_out in reader.opted_out_since(self._known_at):
             ids = opted_out["id"].unique(maintain_order=True)
             if ids.is_empty():
                 continue
             live = others.join(ids)
-            for target in sorted(self.known.get(namespace, frozenset()) | shelves.keys()):
+            for target in sorted(targets):
                 translated = shelves[target].of_users(ids, self.done.run) if target in shelves else ()
                 rows = taken_back(target, opted_out, live, _newest(translated))
                 yield Piece(

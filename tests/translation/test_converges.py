@@ -177,6 +177,8 @@ class World:
                 if id_ == f"u{event['user']}" and event["event_time"] > opted_out_at:
                     place = (event["event_time"], "t", event["partition"], event["offset"])
                     self.said[place, browser] = {**event, "user_id": _uuid(browser)}
+        if not translated and DISPLAY not in self.site.ledger.audiences():
+            return  # nothing was ever sent that could be taken back
         for id_, at in self.opt_outs().items():
             if at > self.opted_out.get(id_, 0):
                 for browser in (1, 2):
@@ -260,7 +262,7 @@ def _directory():
     return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
 
 
-@settings(max_examples=800, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.lists(commands, min_size=3, max_size=14))
 def test_any_order_of_events_mappings_and_opt_outs_converges(plan):
     """Late and repeated events, browsers that become known later, opt-outs, deaths, merges, a new table.

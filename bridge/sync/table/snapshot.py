@@ -95,8 +95,10 @@ class Reader:
 
     def _settled(self, ids: pl.Series) -> pl.DataFrame:
         layers = self._layers if len(ids) else []
-        rows = pl.concat([SCHEMA.to_frame(), *(layer.around(ids) for layer in layers)])
-        return settled(rows.join(ids.to_frame("id"), on="id", how="semi"))
+        found = [rows for layer in layers if (rows := layer.around(ids)).height]
+        rows = pl.concat([SCHEMA.to_frame(), *found])
+        wanted = rows.join(ids.to_frame("id"), on="id", how="semi", maintain_order="left")
+        return wanted if len(found) == 1 else settled(wanted)  # a layer by itself is settled
 
     def _portions(self, ids: pl.Series) -> Iterator[pl.Series]:
         """The ids in portions, for each of which a bounded number of rows is read; one, if there are none."""
