@@ -1,7 +1,7 @@
 """The running bridge: its threads, and the order in which they stop.
 
-1. Nobody asks the processing logs any more. Ingest seals its window and commits; meanwhile a file that is
-   being built is left, and an upload gets `deliveries.FINISHING` before its connection is cut. Neither waits
+1. Nobody asks the processing logs any more, and a turn of translation is left. Ingest seals its window and
+   commits; meanwhile a file that is being built is left, and an upload gets `deliveries.FINISHING` before its connection is cut. Neither waits
    for the other.
 2. Housekeeping ends, and what was seen of segments is written; the pages go; the ledger is closed and the
    locks are given back.
@@ -72,6 +72,7 @@ class Service:
         self._end = end
         self._watchdog = Watchdog(self._threads, self._health, outside.clock, patience or Patience(), end)
         self._stop_ingest = threading.Event()
+        self._stop_translating = threading.Event()
         self._stop_housekeeping = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -127,7 +128,7 @@ class Service:
         if keeper.watches:
             keeping.append(self._threads.start("segments", lambda: keeper.run(self._stop_housekeeping)))
         if translating is not None:
-            keeping += translating.start(self._threads, self._stop_housekeeping)
+            keeping += translating.start(self._threads, self._stop_translating)
         log.info("started", spool=held.spool.id, until_end=self._until_end)
         while not stop.is_set() and not self._threads.failures and deliveries.working:
             self._threads.wait(0.2)
@@ -176,6 +177,7 @@ class Service:
         keeping: Sequence[threading.Thread],
     ) -> None:
         self._stop_ingest.set()
+        self._stop_translating.set()
         reconciliations.stop()
         deliveries.stop()
         collecting.join(SEALING)

@@ -105,12 +105,13 @@ class Translating:
             return
         done = Progress.of(runs)
         waits = Waits.of(runs, done, snapshot.known_at)
-        if is_due(waits, self._config.roll, now=now, last=self._last, drain=drain):
-            self._turn(runs, snapshot, done, stop)
-        elif drain:
-            self.drained.set()
+        due = is_due(waits, self._config.roll, now=now, last=self._last, drain=drain)
+        if (not due or self._turn(runs, snapshot, done, stop)) and drain:
+            self.drained.set()  # what becomes known from now on is the next start's
 
-    def _turn(self, runs: tuple[Run, ...], snapshot: Snapshot, done: Progress, stop: Event) -> None:
+    def _turn(self, runs: tuple[Run, ...], snapshot: Snapshot, done: Progress, stop: Event) -> bool:
+        """Whether it came to its end."""
+
         def watch() -> None:
             self._beat(THREAD)
             if stop.is_set():
@@ -121,14 +122,14 @@ class Translating:
         try:
             told = carry_out(turn, self._spool, self._clock.now, watch)
         except _Stopped:
-            return
+            return False
         except TableDamaged as damage:  # the follower makes it anew; until it has caught up there is no turn
             log.warning("translation_waits", reason=str(damage))
-            return
+            return False
         except SpoolFull as full:
             self._no_room.failed(self._last)
             log.warning("translation_waits", reason=str(full))
-            return
+            return False
         self._no_room.succeeded()
         total = sum(told.values(), Tally())
         log.info(
@@ -141,6 +142,7 @@ class Translating:
         )
         for audience, tally in told.items():
             self._observer.translated(self._streams.get(audience, ""), tally)
+        return True
 
     def _known(self) -> Mapping[str, frozenset[Audience]]:
         """What was ever sent to, of the audiences that are translated into."""

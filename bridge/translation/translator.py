@@ -9,8 +9,8 @@ from bridge.spool.footer import Position
 from bridge.spool.store import RunStore
 from bridge.translation.turn import Piece, Tally, Turn
 
-SEALED_ROWS = 1_500_000
-"""About how many rows are in memory before they are sealed: 100 MB, and as much again while that lasts."""
+SEALED_ROWS = 1_000_000
+"""About how many rows are in memory before they are sealed: 60 MB, and as much again while that lasts."""
 
 
 class Collected:
