@@ -1,8 +1,8 @@
 """The running bridge: its threads, and the order in which they stop.
 
 1. Nobody asks the processing logs any more, and a turn of translation is left. Ingest seals its window and
-   commits; meanwhile a file that is being built is left, and an upload gets `deliveries.FINISHING` before its connection is cut. Neither waits
-   for the other.
+   commits; meanwhile a file that is being built is left, and an upload gets `deliveries.FINISHING` before
+   its connection is cut. Neither waits for the other.
 2. Housekeeping ends, and what was seen of segments is written; the pages go; the ledger is closed and the
    locks are given back.
 All of that takes at most 25 s, as the contract asks (Commands). Where a thread does not end in time, or is
