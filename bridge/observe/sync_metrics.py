@@ -33,13 +33,17 @@ class SyncMetrics:
         self._in_flight = self._registry.gauge("syncs_in_flight", "Visits that are being answered")
         self._opt_outs = self._registry.counter("opt_outs", "Opt-outs, by what came of them", "outcome")
         self._works = self._registry.gauge("sync_store_works", "1; 0: what comes is not stored")
+        self._answer_within = self._registry.gauge(
+            "sync_answer_within_seconds", "The setting user_sync.answer_within"
+        )
         tell_of_system(self._registry)
         # Looked up once, and not with each visit.
         self._of_outcome: dict[str, Counter] = {}
         self._of_data_centre: dict[str, Counter] = {}
 
-    def expect(self, outcomes: Iterable[str], data_centres: Iterable[str]) -> None:
-        """All outcomes, and the data centres that are counted each; they begin at 0."""
+    def expect(self, outcomes: Iterable[str], data_centres: Iterable[str], *, answer_within: float) -> None:
+        """All outcomes, and the data centres that are counted each, begin at 0; the setting is in seconds."""
+        self._answer_within.set(answer_within)
         for outcome in outcomes:
             self._of_outcome[outcome] = self._visits.labels(outcome)
             self._opt_outs.labels(outcome)

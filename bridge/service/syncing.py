@@ -1,7 +1,7 @@
 """The user sync's process: browsers on one port, health and metrics on another, and a store behind them.
 
-It stops from the outside in: no browser is answered any more, then what was handed to the store gets a few
-seconds, then the pages go.
+It stops from the outside in: no further browser is let in, and those that are in get their answers; then what
+was handed to the store gets a few seconds, then the pages go.
 """
 
 import secrets
@@ -9,6 +9,7 @@ import threading
 from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
+from math import ceil
 from pathlib import Path
 from typing import Self
 
@@ -63,7 +64,8 @@ class SyncService:
         self._clock = clock
         self._kafka = kafka or Clients()
         self._metrics = SyncMetrics()
-        self._metrics.expect(Outcome, self._settings.data_centres)
+        self._patience = self._settings.answer_within / SECOND
+        self._metrics.expect(Outcome, self._settings.data_centres, answer_within=self._patience)
         self._storing = _Storing(self._metrics)
         self._topic = SyncTopic(self._settings.topic_name, self._admin, clock=clock, observer=self._storing)
         self._running = ExitStack()
@@ -115,10 +117,12 @@ class SyncService:
 
     def _store(self) -> Store:
         settings = self._settings
-        patience = settings.answer_within / SECOND
         if settings.sqlite_file is not None:
             return SqliteStore(
-                settings.sqlite_file, patience=patience, most=settings.max_waiting, observer=self._storing
+                settings.sqlite_file,
+                patience=self._patience,
+                most=settings.max_waiting,
+                observer=self._storing,
             )
         self._topic.first_look()
         properties = {"log_level": 0} | client_settings(self._config.kafka) | PRODUCER
@@ -127,7 +131,7 @@ class SyncService:
                 lambda: self._kafka.producer(properties),
                 self._topic.name,
                 usable=self._topic.usable,
-                patience=patience,
+                patience=self._patience,
                 most=settings.max_waiting,
                 observer=self._storing,
             )
@@ -161,6 +165,7 @@ class SyncService:
                 request_bytes=settings.max_request_bytes,
                 request_seconds=_ANSWERING,
                 answer_seconds=_ANSWERING,
+                stop_seconds=ceil(min(self._patience, _ANSWERING)),
             ),
         )
 

@@ -2,11 +2,14 @@
 
 import json
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import urllib.request
 import uuid
+from contextlib import closing
 
 import pytest
 from structlog.testing import capture_logs
@@ -142,6 +145,33 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
     assert (process.returncode, out) == (0, b"")
     assert [json.loads(line)["action"] for line in err.splitlines()] == ["sync_started", "sync_stopped"]
     assert {one.name for one in tmp_path.iterdir()} == {"bridge.yaml", "key", "sync.sqlite"}
+
+
+def test_who_is_in_when_it_stops_is_answered_first(tmp_path):
+    """However long user_sync.answer_within lets a mapping take; nobody else is let in meanwhile."""
+    with service(tmp_path, sqlite_file="sync.sqlite", answer_within="10s") as one:
+        site = Site(one, tmp_path)
+        came = []
+        browser = threading.Thread(target=lambda: came.append(site.ask(VISIT, Cookie="s2s_id=p1")))
+        stopping = threading.Thread(target=one.__exit__)
+        with closing(sqlite3.connect(site.file, isolation_level=None, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            browser.start()
+            until(lambda: "s2s_bridge_syncs_in_flight 1.0" in site.metrics(), "the visit")
+            stopping.start()
+            until(lambda: not listens(one.port), "nobody to be let in")
+            stopping.join(2)  # longer than a web server waits by itself
+            assert not came
+            other.execute("COMMIT")
+        browser.join(30)
+        stopping.join(30)
+        assert [answer.body for answer in came] == [GIF]
+        assert len(site.stored()) == 1
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def come_until(site, outcome):
