@@ -19,6 +19,8 @@ WORDS: Schema = {"type": "object", "additionalProperties": TEXT}
 
 _LONGEST_STOP = 25
 """Seconds that the bridge may take to stop (contract.md, Commands)."""
+_LONGEST_PRE_STOP = 10
+"""Seconds that a pod of the user sync may go on answering; what it takes to stop behind that has 20 left."""
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
 _AGO = r"-[1-9][0-9]{0,3}[mhd]"
 
@@ -63,16 +65,20 @@ def secret_key() -> Schema:
 
 def properties() -> Mapping[str, object]:
     """What stands beside the configuration in values.yaml."""
-    return _pods() | _jobs() | _metrics() | {"global": MAPPING}
+    return _pods() | _jobs() | _metrics() | {"userSync": _user_sync(), "global": MAPPING}
 
 
-def _pods() -> dict[str, object]:
+def _probes() -> dict[str, object]:
     probe = section(
         {
             **dict.fromkeys(("periodSeconds", "timeoutSeconds", "failureThreshold"), at_least(1)),
             "initialDelaySeconds": at_least(0),
         }
     )
+    return dict.fromkeys(("startupProbe", "livenessProbe", "readinessProbe"), probe)
+
+
+def _pods() -> dict[str, object]:
     return {
         "image": section(
             {
@@ -100,7 +106,7 @@ def _pods() -> dict[str, object]:
         "adopt": SWITCH,
         "threads": at_least(1),
         "terminationGracePeriodSeconds": at_least(_LONGEST_STOP + 5),
-        **dict.fromkeys(("startupProbe", "livenessProbe", "readinessProbe"), probe),
+        **_probes(),
         **dict.fromkeys(("podSecurityContext", "securityContext", "affinity"), MAPPING),
         "podDisruptionBudget": section(
             {"enabled": SWITCH, "maxUnavailable": {"type": "integer", "minimum": 0, "maximum": 1}}
@@ -120,6 +126,55 @@ def _pods() -> dict[str, object]:
         "extraEnv": {"type": "array", "items": {"type": "object", "required": ["name"]}},
         "priorityClassName": TEXT,
     }
+
+
+def _user_sync() -> Schema:
+    some: Schema = {"type": ["integer", "string"], "minimum": 0, "pattern": "^(0|[1-9][0-9]?|100)%$"}
+    return section(
+        {
+            "enabled": SWITCH,
+            **dict.fromkeys(("port", "statusPort"), PORT),
+            "replicas": at_least(0),
+            "autoscaling": section(
+                {
+                    "enabled": SWITCH,
+                    **dict.fromkeys(("minReplicas", "maxReplicas"), at_least(1)),
+                    "targetCPUUtilizationPercentage": at_least(1),
+                }
+            ),
+            "resources": MAPPING,
+            "service": section(
+                {
+                    "type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+                    "port": PORT,
+                    "annotations": WORDS,
+                }
+            ),
+            "ingress": _ingress(),
+            "networkPolicy": section({"from": LIST}),
+            "podDisruptionBudget": section({"enabled": SWITCH, "maxUnavailable": some}),
+            "preStopSeconds": {"type": "integer", "minimum": 0, "maximum": _LONGEST_PRE_STOP},
+            **_probes(),
+            "nodeSelector": WORDS,
+            **dict.fromkeys(("tolerations", "extraVolumes", "extraVolumeMounts"), LIST),
+            "topologySpreadConstraints": {"type": "array", "items": MAPPING},
+            "affinity": MAPPING,
+            "priorityClassName": TEXT,
+        }
+    )
+
+
+def _ingress() -> Schema:
+    label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    return section(
+        {
+            "enabled": SWITCH,
+            "className": TEXT,
+            "annotations": WORDS,
+            "hosts": {"type": "array", "items": matching(rf"{label}(\.{label})+"), "uniqueItems": True},
+            "tls": section({"enabled": SWITCH, "secretName": TEXT}),
+        }
+    )
 
 
 def _jobs() -> dict[str, object]:

@@ -168,6 +168,13 @@ def _segments(segments: Schema) -> Schema:
     return _without(segments, auth=auth) | {"type": ["null", "object"]}
 
 
+def _user_sync(sync: Schema) -> Schema:
+    """The user sync; a file for its mappings is known, so that the chart can say why it is refused."""
+    own = ("listen", "status_listen", "signing_key_files")
+    keys = {"type": "array", "items": cluster_schema.secret_key()}
+    return _without(sync, *own, signing_keys=keys) | {"type": ["null", "object"]}
+
+
 def _config(sections: Mapping[str, Schema]) -> Schema:
     secret = cluster_schema.secret_key()
     kafka, registry = sections["kafka"], sections["schema_registry"]
@@ -188,6 +195,7 @@ def _config(sections: Mapping[str, Schema]) -> Schema:
             | log_in,
             "spool": _without(sections["spool"], "directory"),
             "dead_letters": _without(sections["dead_letters"], "directory"),
+            "user_sync": _user_sync(sections["user_sync"]),
         }
         | {name: sections[name] for name in ("window", "roll", "logging")},
         required=("kafka",),

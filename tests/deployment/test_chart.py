@@ -25,6 +25,7 @@ OPERATORS = {"ServiceMonitor", "PrometheusRule"}
 NAME = f"{RELEASE}-s2s-bridge"
 ONE = example("one-client")
 TWO = example("two-accounts")
+SYNC = example("user-sync")
 FIFTY = ONE | {
     "clients": {
         f"Client-{number}": {
@@ -54,6 +55,7 @@ MATRIX = {
     "nothing that may be left out": merged(ONE, BARE),
     "replay and refresh": merged(merged(FIFTY, REPLAY), REFRESH),
     "the Prometheus operator": merged(ONE, MONITORED),
+    "the user sync": SYNC,
 }
 DOTS = "bridge.eu"
 """A release's name as Helm allows it, and a Service's may not be."""
@@ -71,7 +73,7 @@ def everything(matrix):
     return matrix["two accounts, all there is"]
 
 
-@pytest.mark.parametrize("name", ["one-client", "two-accounts"])
+@pytest.mark.parametrize("name", ["one-client", "two-accounts", "user-sync"])
 def test_helm_has_nothing_to_say_of_it(helm, name):
     """`helm lint --strict` finds no fault."""
     values = str(CHART / "ci" / f"{name}-values.yaml")
@@ -217,16 +219,33 @@ def test_pods_keep_to_the_restricted_standard(everything):
             assert container["resources"]["limits"]["memory"]
             assert "cpu" not in container["resources"]["limits"]
             writable = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
-            assert writable <= {"data", "tmp", "extra"}
+            assert writable <= ({"tmp"} if kind == "Deployment" else {"data", "tmp", "extra"})
             assert not any("subPath" in mount for mount in container["volumeMounts"])
-    assert sorted(kinds) == ["CronJob", "Job", "Pod", "StatefulSet"]
+    assert sorted(kinds) == ["CronJob", "Deployment", "Job", "Pod", "StatefulSet"]
     assert everything.one("ServiceAccount")["automountServiceAccountToken"] is False
 
 
 def test_secrets_are_files_of_secrets_that_are_there(everything):
-    """The chart makes no Secret; each is mounted for its pod alone; none is in the environment."""
+    """The chart makes no Secret; each is mounted for its pod alone; none is in the environment.
+
+    The user sync's pods, which strangers talk to, have none of the accounts'.
+    """
     assert "Secret" not in everything.kinds()
-    for _, _, pod in everything.pods():
+    accounts = {
+        ("s2s-cookies", "password", "accounts/cookies/password"),
+        ("s2s-devices", "ssh-privatekey", "accounts/devices/private_key"),
+        ("s2s-devices-log", "password", "accounts/devices/processing_log"),
+        ("s2s-segments", "password", "accounts/cookies/audience_segments_password"),
+        ("s2s-segments", "client-secret", "accounts/cookies/audience_segments_client_secret"),
+        ("registry", "password", "schema-registry/password"),
+    }
+    shared = {
+        ("kafka-bridge", "password", "kafka/sasl.password"),
+        ("kafka-cluster-ca", "ca.crt", "kafka/ssl.ca.pem"),
+        ("sync-keys", "new", "user-sync/signing_key_0"),
+        ("sync-keys", "old", "user-sync/signing_key_1"),
+    }
+    for kind, _, pod in everything.pods():
         (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "secrets"]
         assert volume["projected"]["defaultMode"] == 0o400
         named = {
@@ -234,16 +253,7 @@ def test_secrets_are_files_of_secrets_that_are_there(everything):
             for source in volume["projected"]["sources"]
             for item in source["secret"]["items"]
         }
-        assert named == {
-            ("s2s-cookies", "password", "accounts/cookies/password"),
-            ("s2s-devices", "ssh-privatekey", "accounts/devices/private_key"),
-            ("s2s-devices-log", "password", "accounts/devices/processing_log"),
-            ("s2s-segments", "password", "accounts/cookies/audience_segments_password"),
-            ("s2s-segments", "client-secret", "accounts/cookies/audience_segments_client_secret"),
-            ("kafka-bridge", "password", "kafka/sasl.password"),
-            ("kafka-cluster-ca", "ca.crt", "kafka/ssl.ca.pem"),
-            ("registry", "password", "schema-registry/password"),
-        }
+        assert named == (shared if kind == "Deployment" else shared | accounts)
         for container in pod["containers"]:
             assert not any("secretKeyRef" in str(variable) for variable in container["env"])
 
@@ -302,21 +312,31 @@ def test_whom_services_and_budget_mean(everything):
     selectors = [
         everything.one("Service", NAME)["spec"]["selector"],
         everything.one("Service", f"{NAME}-headless")["spec"]["selector"],
-        everything.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        everything.one("PodDisruptionBudget", NAME)["spec"]["selector"]["matchLabels"],
         everything.one("StatefulSet")["spec"]["selector"]["matchLabels"],
     ]
     for selector in selectors:
         assert [kind for kind in labels if selector.items() <= labels[kind].items()] == ["StatefulSet"]
     assert everything.one("Service", NAME)["spec"]["publishNotReadyAddresses"] is True
-    assert everything.one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert everything.one("PodDisruptionBudget", NAME)["spec"]["maxUnavailable"] == 1
+
+
+def selected(selector, metadata):
+    """Whether a selector means a pod, as far as the chart writes one."""
+    (rule,) = selector["matchExpressions"]
+    assert rule["operator"] == "NotIn"
+    return (
+        selector["matchLabels"].items() <= metadata["labels"].items()
+        and metadata["labels"].get(rule["key"]) not in rule["values"]
+    )
 
 
 def test_who_may_talk_to_whom(everything, matrix):
-    """Out: DNS and the ports of the configuration, for all pods of the release; in: HTTP from monitoring."""
-    spec = everything.one("NetworkPolicy")["spec"]
+    """Out: DNS and the configuration's ports, for all pods but the user sync's; in: HTTP from monitoring."""
+    spec = everything.one("NetworkPolicy", NAME)["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    for _, metadata, _ in everything.pods():
-        assert spec["podSelector"]["matchLabels"].items() <= metadata["labels"].items()
+    meant = [kind for kind, metadata, _ in everything.pods() if selected(spec["podSelector"], metadata)]
+    assert meant == [kind for kind, _, _ in everything.pods() if kind != "Deployment"]
     names_, others = spec["egress"]
     assert {(port["protocol"], port["port"]) for port in names_["ports"]} == {("UDP", 53), ("TCP", 53)}
     assert sorted(port["port"] for port in others["ports"]) == [443, 2022, 2222, 8443, 9093, 9094, 9095, 9443]
@@ -333,7 +353,7 @@ def test_who_may_talk_to_whom(everything, matrix):
 
 def test_what_the_operator_is_told(everything):
     """The ServiceMonitor selects the Service for metrics by its labels, and a port that it has."""
-    monitor, service = everything.one("ServiceMonitor"), everything.one("Service", NAME)
+    monitor, service = everything.one("ServiceMonitor", NAME), everything.one("Service", NAME)
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     selector = monitor["spec"]["selector"]["matchLabels"]
     selected = [
@@ -457,4 +477,5 @@ def test_the_examples_hold_no_secret_and_every_file_is_used():
     assert sorted(path.name for path in Path(CHART, "ci").iterdir()) == [
         "one-client-values.yaml",
         "two-accounts-values.yaml",
+        "user-sync-values.yaml",
     ]

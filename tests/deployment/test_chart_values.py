@@ -198,6 +198,16 @@ def segments(auth=(), **settings):
 OTHER = client()["clients"]["b"]
 
 
+def sync(cluster=(), **settings):
+    """A user sync's endpoint: what it does, and what stands around it."""
+    config = {"config": {"user_sync": {"namespace": "acme"} | settings}}
+    return config | {"userSync": {"enabled": True} | dict(cluster)}
+
+
+def ingress(*hosts, **settings):
+    return {"ingress": {"enabled": True, "hosts": list(hosts)} | settings}
+
+
 @pytest.mark.helm
 def test_a_taxonomy_comes_to_the_pod_as_it_is(helm, tmp_path):
     """Beside the configuration, where the stream that names it finds it."""
@@ -363,6 +373,68 @@ REFUSED = {
         "replay.streams: there is no client c",
     ),
     "a refresh from when?": ({"refresh": {"from": "now"}}, "/refresh/from"),
+    "an endpoint that nobody has described": (
+        {"userSync": {"enabled": True}},
+        "config.user_sync: missing; userSync.enabled needs it",
+    ),
+    "an endpoint without a namespace": (
+        sync() | {"config": {"user_sync": {}}},
+        "'/config/user_sync': missing property 'namespace'",
+    ),
+    "mappings in a pod's file": (
+        sync(sqlite_file="/tmp/sync.sqlite", topic=None),
+        "is one pod's alone, and is gone with it; no other pod would see its mappings. Remove it, and create",
+    ),
+    "the chart's own addresses": (sync(listen="0.0.0.0:80"), "additional properties 'listen'"),
+    "a signing key as a path": (sync(signing_key_files=["/x"]), "additional properties 'signing_key_files'"),
+    "a signing key itself": (sync(signing_keys=["hunter2"]), "signing_keys/0': got string, want object"),
+    "the platform's namespace for one's own ids": (
+        sync(namespace="mm"),
+        "config.user_sync.namespace: is the platform's own, mm",
+    ),
+    "visits and opt-outs on one path": (
+        sync(path="/opt-out"),
+        "config.user_sync.opt_out_path: is config.user_sync.path too",
+    ),
+    "a host's cookie for a domain": (
+        sync(cookie={"name": "__Host-id", "domain": "a.com", "path": "/x"}),
+        "config.user_sync.cookie.domain: is for a cookie without __Host-",
+    ),
+    "a host's cookie for a path": (
+        sync(cookie={"name": "__Host-id", "path": "/x"}),
+        "config.user_sync.cookie.path: must be / for a cookie with __Host-",
+    ),
+    "mappings that a client reads": (
+        sync(topic="acme.segments"),
+        "config.user_sync.topic: acme.segments is consumed by clients.acme, and holds no events",
+    ),
+    "mappings that an expression matches": (
+        sync() | client(topics=["^user.*"]),
+        "config.user_sync.topic: user-sync is consumed by clients.b, and holds no events",
+    ),
+    "one port for browsers and metrics": (
+        sync({"statusPort": 8090}),
+        "userSync.statusPort: is userSync.port too",
+    ),
+    "fewer pods at most than at least": (
+        sync({"autoscaling": {"minReplicas": 11}}),
+        "userSync.autoscaling.maxReplicas: 10 is less than minReplicas (11)",
+    ),
+    "no pods at least": (sync({"autoscaling": {"minReplicas": 0}}), "/userSync/autoscaling/minReplicas"),
+    "TLS for nobody": (sync(ingress()), "userSync.ingress.hosts: missing; write the endpoint's names"),
+    "a host that is none": (sync(ingress("https://sync.partner.com")), "/userSync/ingress/hosts/0"),
+    "a host twice": (sync(ingress("a.partner.com", "a.partner.com")), "/userSync/ingress/hosts"),
+    "a host that the cookie is not for": (
+        sync(ingress("sync.partner.com"), cookie={"domain": "artner.com"}),
+        "userSync.ingress.hosts: sync.partner.com is not in config.user_sync.cookie.domain (artner.com)",
+    ),
+    "hosts of TLS": (sync(ingress("a.b", tls={"hosts": ["c.d"]})), "additional properties 'hosts'"),
+    "a budget of more than all": (
+        sync({"podDisruptionBudget": {"maxUnavailable": "101%"}}),
+        "/userSync/podDisruptionBudget/maxUnavailable",
+    ),
+    "a pod that answers for longer than it has": (sync({"preStopSeconds": 11}), "/userSync/preStopSeconds"),
+    "a volume of its own": (sync({"persistence": {}}), "additional properties 'persistence'"),
 }
 
 

@@ -32,7 +32,9 @@ def drawn(schema: Schema) -> st.SearchStrategy:
 
 
 def _text(schema: Schema) -> st.SearchStrategy:
-    return _matching(str(schema.get("pattern", f"^{TEXT}$")))
+    texts = _matching(str(schema.get("pattern", f"^{TEXT}$")))
+    least = schema.get("minLength", 0)
+    return texts.filter(lambda text: len(text) >= least) if least else texts
 
 
 @cache
@@ -47,8 +49,10 @@ def _integer(schema: Schema) -> st.SearchStrategy:
 
 
 def _number(schema: Schema) -> st.SearchStrategy:
+    least = schema.get("exclusiveMinimum", schema.get("minimum", -1e9))
     most = schema.get("exclusiveMaximum", schema.get("maximum", 1e9))
-    return st.floats(schema.get("minimum", -1e9), most, exclude_max="exclusiveMaximum" in schema)
+    open_ends = {"exclude_min": "exclusiveMinimum" in schema, "exclude_max": "exclusiveMaximum" in schema}
+    return st.floats(least, most, **open_ends)
 
 
 def _list(schema: Schema) -> st.SearchStrategy:
@@ -107,11 +111,21 @@ def values(draw: st.DrawFn, schema: Schema) -> dict:
     made["schemas"] = {"event.avsc": AVSC}
     made["taxonomies"] = {"acme.csv": TAXONOMY}
     made["persistence"] = {"size": draw(st.sampled_from(["30Gi", "999999Ti", "999999Ti"]))}
+    made["userSync"] = {"enabled": draw(st.booleans())}
+    _fit_user_sync(draw, made)
     for number, client in enumerate([made["streamDefaults"], *made["clients"].values()]):
         _fit(draw, client, number, sorted(made["accounts"]))
     if draw(_mostly()):
         made["config"].setdefault("schema_registry", {"url": "https://registry:8081"})
     return made
+
+
+def _fit_user_sync(draw: st.DrawFn, made: dict) -> None:
+    """Where the endpoint is wanted its section is there; mostly none that names a file."""
+    if made["userSync"]["enabled"] and draw(_mostly()) and not made["config"].get("user_sync"):
+        made["config"]["user_sync"] = {"namespace": "acme"}
+    if made["config"].get("user_sync") and draw(_mostly()):
+        made["config"]["user_sync"].pop("sqlite_file", None)
 
 
 def _fit(draw: st.DrawFn, client: dict, number: int, accounts: list[str]) -> None:

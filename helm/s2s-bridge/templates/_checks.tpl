@@ -4,7 +4,7 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 */}}
 {{- define "s2s-bridge.checks" -}}
 {{- $faults := list -}}
-{{- range list "names" "namespaces" "schemas" "taxonomies" "topics" "audiences" "accounts" "audienceSegments" "files" "replays" "cluster" -}}
+{{- range list "names" "namespaces" "schemas" "taxonomies" "topics" "userSync" "audiences" "accounts" "audienceSegments" "files" "replays" "cluster" -}}
   {{- range include (printf "s2s-bridge.faults.%s" .) $ | splitList "\n" -}}
     {{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}
   {{- end -}}
@@ -148,7 +148,15 @@ clients.{{ $key }}.topics: {{ $topic }} is a ^regex beside other topics; let it 
 {{- if and $letters (hasKey $owner $letters) }}
 config.dead_letters.topic: is consumed by clients.{{ get $owner $letters }}; write to a topic that no client reads
 {{- end }}
+{{- $synced := "" }}
+{{- with .Values.config.user_sync }}{{- if not .sqlite_file }}{{- $synced = .topic | default "user-sync" }}{{- end }}{{- end }}
+{{- if and $synced (hasKey $owner $synced) }}
+config.user_sync.topic: {{ $synced }} is consumed by clients.{{ get $owner $synced }}, and holds no events; keep them apart
+{{- end }}
 {{- range $expression, $key := $expressions }}
+{{- if and $synced (mustRegexMatch $expression $synced) }}
+config.user_sync.topic: {{ $synced }} is consumed by clients.{{ $key }}, and holds no events; keep them apart
+{{- end }}
 {{- range $topic, $other := $owner }}
 {{- if and (not (hasPrefix "^" $topic)) (mustRegexMatch $expression $topic) }}
 clients.{{ $other }}.topics: {{ $topic }} is matched by that of clients.{{ $key }}; narrow the regex

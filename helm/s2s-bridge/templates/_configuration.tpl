@@ -49,6 +49,15 @@ where plain printing would write 2e+10.
 {{- dict "accounts" $accounts | toJson -}}
 {{- end -}}
 
+{{/* Those of Kafka's secrets, as below. */}}
+{{- define "s2s-bridge.kafkaFiles" -}}
+{{- $files := list -}}
+{{- range $property, $secret := .Values.config.kafka.secret_properties -}}
+  {{- $files = append $files (merge (dict "path" (printf "kafka/%s" $property)) $secret) -}}
+{{- end -}}
+{{- dict "files" $files | toJson -}}
+{{- end -}}
+
 {{/* Files of existing secrets, under secretsMountPath: {"files": [{"path", "existingSecret", "key"}]}. */}}
 {{- define "s2s-bridge.secretFiles" -}}
 {{- $files := list -}}
@@ -66,13 +75,11 @@ where plain printing would write 2e+10.
     {{- $files = append $files (merge (dict "path" (printf "accounts/%s/audience_segments_client_secret" $name)) .auth.client_secret) -}}
   {{- end -}}
 {{- end -}}
-{{- range $property, $secret := .Values.config.kafka.secret_properties -}}
-  {{- $files = append $files (merge (dict "path" (printf "kafka/%s" $property)) $secret) -}}
-{{- end -}}
+{{- $files = concat $files (include "s2s-bridge.kafkaFiles" . | fromJson).files -}}
 {{- with (.Values.config.schema_registry | default dict).password -}}
   {{- $files = append $files (merge (dict "path" "schema-registry/password") .) -}}
 {{- end -}}
-{{- dict "files" $files | toJson -}}
+{{- dict "files" (concat $files (include "s2s-bridge.userSync.keys" . | fromJson).files) | toJson -}}
 {{- end -}}
 
 {{- define "s2s-bridge.configuration" -}}
@@ -83,13 +90,14 @@ where plain printing would write 2e+10.
   {{- $_ := set $secrets $property (printf "%s/kafka/%s" $.Values.secretsMountPath $property) -}}
 {{- end -}}
 {{- if $secrets -}}{{- $_ := set $kafka "secret_properties" $secrets -}}{{- end -}}
-{{- $document := omit $config "kafka" "schema_registry" "spool" -}}
+{{- $document := omit $config "kafka" "schema_registry" "spool" "user_sync" -}}
 {{- $_ := set $document "kafka" $kafka -}}
 {{- with $config.schema_registry -}}
   {{- $registry := omit . "password" -}}
   {{- if .password -}}{{- $_ := set $registry "password_file" (printf "%s/schema-registry/password" $.Values.secretsMountPath) -}}{{- end -}}
   {{- $_ := set $document "schema_registry" $registry -}}
 {{- end -}}
+{{- if $config.user_sync -}}{{- $_ := set $document "user_sync" (include "s2s-bridge.userSync" . | fromJson) -}}{{- end -}}
 {{- $_ := set $document "spool" (merge (dict "directory" (printf "%s/spool" .Values.persistence.mountPath)) $config.spool) -}}
 {{- $_ := set $document "http" (dict "listen" (printf "%s:%d" .Values.http.address (int .Values.http.port))) -}}
 {{- $_ := set $document "accounts" (include "s2s-bridge.accounts" . | fromJson).accounts -}}
@@ -97,12 +105,18 @@ where plain printing would write 2e+10.
 {{- toYaml $document -}}
 {{- end -}}
 
-{{/* Ports (TCP) that the configuration names: {"ports": [...]}. */}}
-{{- define "s2s-bridge.ports" -}}
+{{/* Ports (TCP) of the brokers, and further ones that are named for all pods: {"ports": [...]}. */}}
+{{- define "s2s-bridge.kafkaPorts" -}}
 {{- $ports := .Values.networkPolicy.extraPorts -}}
 {{- range splitList "," .Values.config.kafka.bootstrap_servers -}}
-  {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) | default 9092) -}}
+  {{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) | default 9092 | int) -}}
 {{- end -}}
+{{- dict "ports" (uniq $ports) | toJson -}}
+{{- end -}}
+
+{{/* Ports (TCP) that the configuration names: {"ports": [...]}. */}}
+{{- define "s2s-bridge.ports" -}}
+{{- $ports := (include "s2s-bridge.kafkaPorts" . | fromJson).ports -}}
 {{- $urls := list -}}
 {{- with (.Values.config.schema_registry | default dict).url -}}{{- $urls = append $urls . -}}{{- end -}}
 {{- range .Values.accounts -}}

@@ -20,7 +20,7 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | qu
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{/* What all pods of a release have, those of its jobs too; app.kubernetes.io/component tells them apart. */}}
+{{/* What all pods of a release have, those of its jobs and of the user sync too; app.kubernetes.io/component tells them apart. */}}
 {{- define "s2s-bridge.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "s2s-bridge.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -30,6 +30,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "s2s-bridge.bridgeLabels" -}}
 {{ include "s2s-bridge.selectorLabels" . }}
 app.kubernetes.io/component: bridge
+{{- end -}}
+
+{{/* The user sync's pods alone. */}}
+{{- define "s2s-bridge.syncLabels" -}}
+{{ include "s2s-bridge.selectorLabels" . }}
+app.kubernetes.io/component: sync
 {{- end -}}
 
 {{- define "s2s-bridge.serviceAccountName" -}}

@@ -1,6 +1,11 @@
-{{/* What the pods of the bridge and of its jobs have in common. */}}
+{{/* What all pods have in common, and what those of the bridge and of its jobs have. */}}
 
 {{- define "s2s-bridge.podSettings" -}}
+{{ include "s2s-bridge.everyPod" . }}
+{{- include "s2s-bridge.placement" .Values }}
+{{- end -}}
+
+{{- define "s2s-bridge.everyPod" -}}
 serviceAccountName: {{ include "s2s-bridge.serviceAccountName" . }}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -9,13 +14,17 @@ securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.nodeSelector }}
+{{- end -}}
+
+{{/* On which nodes, of values that say it; a line each, each begun anew. */}}
+{{- define "s2s-bridge.placement" -}}
+{{- with .nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
+{{- with .tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
+{{- with .priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
@@ -46,7 +55,17 @@ env:
 {{- define "s2s-bridge.configurationVolumes" -}}
 - name: configuration
   configMap: {name: {{ include "s2s-bridge.fullname" . }}}
-{{- with (include "s2s-bridge.secretFiles" . | fromJson).files }}
+{{- include "s2s-bridge.secretsVolume" (include "s2s-bridge.secretFiles" . | fromJson) }}
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Of {"files": ...}; nothing where there are none. */}}
+{{- define "s2s-bridge.secretsVolume" -}}
+{{- with .files }}
 - name: secrets
   projected:
     defaultMode: 0400 # kubelet adds the group of fsGroup
@@ -56,11 +75,6 @@ env:
           name: {{ .existingSecret }}
           items: [{key: {{ .key | quote }}, path: {{ .path | quote }}}]
       {{- end }}
-{{- end }}
-- name: tmp
-  emptyDir: {sizeLimit: 64Mi}
-{{- with .Values.extraVolumes }}
-{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

@@ -1,0 +1,217 @@
+"""The user sync's endpoint as the chart renders it: on its own, spread, scaled, and met by browsers alone."""
+
+import pytest
+
+from bridge.config import load
+from tests.parts.charts import RELEASE, example, merged, rendered
+
+pytestmark = pytest.mark.helm
+
+NAME = f"{RELEASE}-s2s-bridge-sync"
+LEAST = example("user-sync")
+ALL = example("two-accounts")
+OFF = {"userSync": {"enabled": False}}
+FIXED = {
+    "userSync": {
+        "autoscaling": {"enabled": False},
+        "replicas": 5,
+        "ingress": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "preStopSeconds": 0,
+        "topologySpreadConstraints": [],
+    },
+    "networkPolicy": {"enabled": False},
+}
+OURS = {"Deployment", "HorizontalPodAutoscaler", "Ingress"}
+"""Kinds that nothing but the user sync has."""
+
+
+@pytest.fixture(scope="module")
+def least(helm):
+    return rendered(helm, LEAST)
+
+
+@pytest.fixture(scope="module")
+def everything(helm):
+    return rendered(helm, ALL)
+
+
+def of_the_user_sync(release):
+    """Kinds of what is its own."""
+    return sorted(one["kind"] for one in release.manifests if "-sync" in one["metadata"]["name"])
+
+
+def test_what_it_is_made_of(helm, least, everything):
+    """Nothing unless it is asked for; what is off is not there; monitoring only with the operator."""
+    assert of_the_user_sync(rendered(helm, merged(LEAST, OFF))) == []
+    assert of_the_user_sync(rendered(helm, merged(LEAST, FIXED))) == ["Deployment", "Service", "Service"]
+    usual = ["Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"]
+    assert of_the_user_sync(least) == [*usual, "Service", "Service"]
+    assert of_the_user_sync(everything) == [*usual, "Service", "Service", "ServiceMonitor"]
+
+
+def test_the_bridge_needs_nothing_of_it(helm, least):
+    """Switched off, the section stays: the bridge's pods and files are the same."""
+    off = rendered(helm, merged(LEAST, OFF))
+    assert off.files() == least.files()
+    assert off.one("StatefulSet") == least.one("StatefulSet")
+
+
+def test_it_serves_without_a_volume(everything):
+    """The command, its two ports, and nothing that outlives a pod."""
+    pod, container = everything.pod("Deployment"), everything.container("Deployment")
+    assert container["args"] == ["sync", "serve", "--config", "/etc/s2s-bridge/bridge.yaml"]
+    assert container["ports"] == [
+        {"name": "sync", "containerPort": 9090},
+        {"name": "status", "containerPort": 9091},
+    ]
+    kinds = {volume["name"]: next(key for key in volume if key != "name") for volume in pod["volumes"]}
+    assert kinds == {
+        "configuration": "configMap",
+        "secrets": "projected",
+        "tmp": "emptyDir",
+        "ca": "configMap",
+    }
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == kinds.keys()
+
+
+def test_what_its_section_becomes(helm, tmp_path):
+    """As it is written, with the chart's addresses and the paths of the keys, which are there."""
+    values = merged(ALL, {"secretsMountPath": str(tmp_path / "secrets"), "http": {"address": "[::]"}})
+    keys = {("sync-keys", key): f"{key} " * 8 for key in ("new", "old")}
+    kafka = {("kafka-bridge", "password"): "p", ("kafka-cluster-ca", "ca.crt"): "c"}
+    path = rendered(helm, values).mount(tmp_path / "etc", keys | kafka, "Deployment")
+    sync = load(path, {}).user_sync
+    assert (sync.listen, sync.status_listen) == ("[::]:9090", "[::]:9091")
+    assert [file.read_text()[:3] for file in sync.signing_key_files] == ["new", "old"]
+    assert (sync.namespace, sync.topic_name, sync.path) == ("partner", "mm.user-sync", "/s")
+    assert (sync.cookie.domain, sync.consent.purposes, sync.data_centres[2]) == ("partner.com", (1, 2), "ams")
+    assert (sync.max_waiting, sync.answer_within) == (1_000_000, 1000)
+
+
+def test_how_many_there_are(helm, everything):
+    """The autoscaler's word alone, or a number; an upgrade adds one before it takes one."""
+    deployment, scaler = everything.one("Deployment"), everything.one("HorizontalPodAutoscaler")["spec"]
+    assert "replicas" not in deployment["spec"]
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 30)
+    (metric,) = scaler["metrics"]
+    assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+    assert everything.container("Deployment")["resources"]["requests"]["cpu"]
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert rendered(helm, merged(LEAST, FIXED)).one("Deployment")["spec"]["replicas"] == 5
+
+
+def test_probes_ask_the_port_that_is_not_for_browsers(everything):
+    """Alive and ready are who answers browsers."""
+    container = everything.container("Deployment")
+    asked = [container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
+    assert asked == [{"path": path, "port": "status"} for path in ("/healthz", "/healthz", "/readyz")]
+
+
+def test_a_pod_answers_until_everybody_knows_that_it_ends(helm, everything):
+    """Before SIGTERM it waits; it then has more time than it takes; 0: it does not wait."""
+    container = everything.container("Deployment")
+    assert container["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
+    assert everything.pod("Deployment")["terminationGracePeriodSeconds"] >= 10 + 20
+    assert "lifecycle" not in rendered(helm, merged(LEAST, FIXED)).container("Deployment")
+
+
+def test_where_its_pods_are(least, everything):
+    """Over nodes and zones; on nodes of their own, not the bridge's; a selector that is given is kept."""
+    ours = least.one("Deployment")["spec"]["selector"]
+    spread = least.pod("Deployment")["topologySpreadConstraints"]
+    assert [one["topologyKey"] for one in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    assert [one["labelSelector"] for one in spread] == [ours, ours]
+    pod = everything.pod("Deployment")
+    zone, rack = pod["topologySpreadConstraints"]
+    assert (zone["labelSelector"], zone["whenUnsatisfiable"]) == (ours, "DoNotSchedule")
+    assert rack["labelSelector"] == {"matchLabels": {"team": "data"}}
+    assert (pod["nodeSelector"], pod["priorityClassName"]) == ({"pool": "web"}, "web")
+    assert pod["tolerations"] == [{"key": "web", "operator": "Exists"}]
+    assert pod["affinity"].keys() == {"nodeAffinity"}
+
+
+def test_whom_services_and_budget_mean(everything):
+    """Its pods alone; browsers' Service has no port of metrics, and metrics do not wait for readiness."""
+    labels = {kind: metadata["labels"] for kind, metadata, _ in everything.pods()}
+    browsers, metrics = everything.one("Service", NAME), everything.one("Service", f"{NAME}-metrics")
+    budget, policy = everything.one("PodDisruptionBudget", NAME), everything.one("NetworkPolicy", NAME)
+    for selector in (
+        browsers["spec"]["selector"],
+        metrics["spec"]["selector"],
+        budget["spec"]["selector"]["matchLabels"],
+        policy["spec"]["podSelector"]["matchLabels"],
+        everything.one("Deployment")["spec"]["selector"]["matchLabels"],
+    ):
+        assert [kind for kind in labels if selector.items() <= labels[kind].items()] == ["Deployment"]
+    assert budget["spec"]["maxUnavailable"] == "25%"
+    assert browsers["spec"]["type"] == "NodePort"
+    assert browsers["spec"]["ports"] == [{"name": "http", "port": 8000, "targetPort": "sync"}]
+    assert metrics["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_the_ingress_leads_to_two_paths(least, everything):
+    """Of each host, as they stand and no others; TLS for all hosts."""
+    spec = everything.one("Ingress")["spec"]
+    hosts = ["sync.partner.com", "sync.eu.partner.com"]
+    assert spec["tls"] == [{"hosts": hosts, "secretName": "sync-partner-com"}]
+    assert [rule["host"] for rule in spec["rules"]] == hosts
+    for rule in spec["rules"]:
+        paths = rule["http"]["paths"]
+        assert [(path["path"], path["pathType"]) for path in paths] == [("/s", "Exact"), ("/o", "Exact")]
+        assert {path["backend"]["service"]["name"] for path in paths} == {NAME}
+        assert {path["backend"]["service"]["port"]["name"] for path in paths} == {"http"}
+    assert spec["ingressClassName"] == "traefik"
+    paths = least.one("Ingress")["spec"]["rules"][0]["http"]["paths"]
+    assert [path["path"] for path in paths] == ["/sync", "/opt-out"]
+    assert "nginx.ingress.kubernetes.io/limit-rps" in least.one("Ingress")["metadata"]["annotations"]
+
+
+def test_who_may_talk_to_whom(least, everything):
+    """In: browsers' port from whom it is said, metrics from monitoring. Out: DNS and Kafka, nothing else."""
+    spec = everything.one("NetworkPolicy", NAME)["spec"]
+    browsers, monitoring = spec["ingress"]
+    assert ([one["port"] for one in browsers["ports"]], [one["port"] for one in monitoring["ports"]]) == (
+        ["sync"],
+        ["status"],
+    )
+    assert browsers["from"] == ALL["userSync"]["networkPolicy"]["from"]
+    assert monitoring["from"][0]["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": "monitoring"
+    }
+    names, kafka = spec["egress"]
+    assert {one["port"] for one in names["ports"]} == {53}
+    assert sorted(one["port"] for one in kafka["ports"]) == [9093, 9094, 9095]
+    assert kafka["to"] == [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
+    assert "from" not in least.one("NetworkPolicy", NAME)["spec"]["ingress"][0]
+
+
+def test_what_the_operator_is_told(everything):
+    """The ServiceMonitor selects the Service for metrics alone, and a port that it has."""
+    monitor = everything.one("ServiceMonitor", NAME)["spec"]
+    labels = monitor["selector"]["matchLabels"]
+    services = [one for one in everything.manifests if one["kind"] == "Service"]
+    (service,) = [one for one in services if labels.items() <= one["metadata"]["labels"].items()]
+    assert service["metadata"]["name"] == f"{NAME}-metrics"
+    (endpoint,) = monitor["endpoints"]
+    assert (endpoint["path"], endpoint["interval"]) == ("/metrics", "15s")
+    assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+
+
+def test_what_it_uses_restarts_it_and_nothing_else(helm):
+    """A client more is none of its business; its own section and Kafka are."""
+
+    def checksum(changes):
+        pod = rendered(helm, merged(LEAST, changes)).one("Deployment")["spec"]["template"]
+        return pod["metadata"]["annotations"]["checksum/config"]
+
+    another = {"clients": {"globex": {"topics": ["globex"], "display": True}}}
+    assert checksum(another) == checksum({"config": {"roll": {"max_age": "1h"}}}) == checksum({})
+    changed = [
+        {"config": {"user_sync": {"consent": {"required": True}}}},
+        {"config": {"kafka": {"bootstrap_servers": "other:9092"}}},
+        {"userSync": {"port": 9000}},
+    ]
+    assert len({checksum(one) for one in [{}, *changed]}) == 4
