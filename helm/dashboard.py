@@ -73,8 +73,9 @@ def _panels() -> Iterator[dict[str, object]]:
         y += height
 
 
-def _variable(name: str, label: str, metric: str) -> dict[str, object]:
-    query = f"label_values({metric}, {name})"
+def _variable(name: str, label: str, metric: str, of: str | None = None) -> dict[str, object]:
+    """`of`: the label whose values are chosen from, where it is called otherwise."""
+    query = f"label_values({metric}, {of or name})"
     return {
         "name": name,
         "label": label,
@@ -96,7 +97,7 @@ def dashboard() -> dict[str, object]:
     return {
         "uid": "s2s-bridge",
         "title": "s2s-bridge",
-        "description": "Kafka to audience files; what each alert asks for stands in docs/runbook.md.",
+        "description": "Kafka to audience files, and user sync; what each alert asks for: docs/runbook.md.",
         "tags": ["s2s-bridge"],
         "schemaVersion": 39,
         "editable": True,
@@ -114,6 +115,7 @@ def dashboard() -> dict[str, object]:
                 },
                 _variable("namespace", "Namespace", "s2s_bridge_build_info"),
                 _variable("job", "Job", 's2s_bridge_build_info{namespace=~"$namespace"}'),
+                _variable("sync", "User sync", 's2s_bridge_sync_store_works{namespace=~"$namespace"}', "job"),
                 _variable("account", "Account", f"s2s_bridge_quota_bytes_limit{{{BRIDGE}}}"),
             ]
         },

@@ -9,6 +9,9 @@ BRIDGE = 'namespace=~"$namespace",job=~"$job"'
 
 ACCOUNT = f'{BRIDGE},account=~"$account"'
 
+SYNC = 'namespace=~"$namespace",job=~"$sync"'
+"""Narrows a query to the user sync's endpoints that are chosen."""
+
 Steps = Sequence[tuple[float | None, str]]
 """From which value on (None: from below) which colour holds."""
 
@@ -76,6 +79,19 @@ def _quantile(share: float) -> tuple[str, str]:
     return f"histogram_quantile({share}, sum by (le) ({buckets}))", f"{share:.0%}"
 
 
+def _visit_quantile(share: float) -> tuple[str, str]:
+    buckets = f"rate({_of('sync_seconds_bucket', SYNC)}[$__rate_interval])"
+    return f"histogram_quantile({share}, sum by (le) ({buckets}))", f"{share:.0%}"
+
+
+def _syncs(narrowed: str) -> str:
+    return f"sum(rate({_of('syncs_total', narrowed)}[$__rate_interval]))"
+
+
+_NOT_STORED = f'{SYNC},outcome="not_stored"'
+_TO_THE_STORE = f'{SYNC},outcome=~"stored|not_stored"'
+_OF_ENDPOINTS = f"and on (namespace, job, instance) {_of('sync_store_works', SYNC)}"
+"""Behind a metric that processes of any kind have."""
 _BYTES_LEFT = _part("quota_bytes_remaining", "quota_bytes_limit")
 _USED: Steps = ((None, "green"), (0.8, "orange"), (0.95, "red"))
 _AGE: Steps = ((None, "green"), (3600, "orange"), (7200, "red"))
@@ -330,4 +346,73 @@ QUOTAS = Row(
     ),
 )
 
-ROWS = (OVERVIEW, INTAKE, SPOOL, DELIVERIES, QUOTAS)
+USER_SYNC = Row(
+    title="User sync",
+    panels=(
+        _number(
+            "Endpoints",
+            "Processes that answer browsers (S2sBridgeSyncDown).",
+            "none",
+            (f"count({_of('sync_store_works', SYNC)}) or vector(0)", ""),
+        ),
+        _number(
+            "Endpoints that store",
+            "Where it is fewer, Kafka does not acknowledge (S2sBridgeSyncStoreFails).",
+            "none",
+            (f"sum({_of('sync_store_works', SYNC)}) or vector(0)", ""),
+        ),
+        _panel(
+            "Visits",
+            "A second, by what came of them. stored and cookie_set are what is wanted; what of the others "
+            "somebody has to mend is in S2sBridgeSyncsRefused.",
+            "ops",
+            _sum("outcome", f"rate({_of('syncs_total', SYNC)}[$__rate_interval])"),
+        ),
+        _panel(
+            "Mappings stored",
+            "A second, by the platform's data centre (S2sBridgeSyncsFewer).",
+            "ops",
+            _sum("data_centre", f"rate({_of('syncs_stored_total', SYNC)}[$__rate_interval])"),
+        ),
+        _panel(
+            "Mappings not stored",
+            "Of those that came as far as the store (S2sBridgeSyncsNotStored).",
+            "percentunit",
+            (f"{_syncs(_NOT_STORED)} / {_syncs(_TO_THE_STORE)}", "not stored"),
+            most=1,
+        ),
+        _panel(
+            "Seconds of a visit",
+            "Half of the visits, and 99 of a hundred, take no longer (S2sBridgeSyncSlow).",
+            "s",
+            _visit_quantile(0.5),
+            _visit_quantile(0.99),
+        ),
+        _panel(
+            "Opt-outs",
+            "An hour, by what came of them.",
+            "short",
+            _hourly("outcome", "opt_outs_total", SYNC),
+        ),
+        _panel(
+            "Visits under way",
+            "By process; user_sync.max_connections is their bound.",
+            "short",
+            (_of("syncs_in_flight", SYNC), "{{instance}}"),
+        ),
+        _panel(
+            "Processor of the endpoint",
+            "Cores, by process. One process uses one at most.",
+            "none",
+            (f"rate(process_cpu_seconds_total{{{SYNC}}}[$__rate_interval]) {_OF_ENDPOINTS}", "{{instance}}"),
+        ),
+        _panel(
+            "Memory of the endpoint",
+            "By process.",
+            "bytes",
+            (f"process_resident_memory_bytes{{{SYNC}}} {_OF_ENDPOINTS}", "{{instance}}"),
+        ),
+    ),
+)
+
+ROWS = (OVERVIEW, INTAKE, SPOOL, DELIVERIES, QUOTAS, USER_SYNC)

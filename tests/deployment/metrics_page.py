@@ -50,10 +50,15 @@ def declared() -> tuple[Declared, ...]:
     return Metrics(Health(lambda: True)).declared
 
 
+def declared_of_user_sync() -> tuple[Declared, ...]:
+    """All metrics of the user sync's process."""
+    return SyncMetrics().declared
+
+
 def text() -> str:
     """What the page has to say."""
     reasons = ", ".join(f"`{reason}`" for reason in Reason)
-    return HEAD.replace("REASONS", reasons) + _rows(declared()) + SYNC + _rows(SyncMetrics().declared)
+    return HEAD.replace("REASONS", reasons) + _rows(declared()) + SYNC + _rows(declared_of_user_sync())
 
 
 def _rows(metrics: Iterable[Declared]) -> str:

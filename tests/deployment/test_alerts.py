@@ -13,7 +13,7 @@ from bridge.config import Config
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
 from bridge.service.expected import expect
-from tests.deployment.metrics_page import PAGE, ROOT, declared, text
+from tests.deployment.metrics_page import PAGE, ROOT, declared, declared_of_user_sync, text
 from tests.parts.clocks import HandClock
 
 ALERTS = ROOT / "helm" / "s2s-bridge" / "files" / "alerts.yaml"
@@ -33,13 +33,13 @@ def exported():
     """Every name that a query may have, with the labels that it may ask for."""
     return {
         f"{one.name}{suffix}": {*one.labels, *TARGET, *(["le"] if suffix == "_bucket" else [])}
-        for one in declared()
+        for one in (*declared(), *declared_of_user_sync())
         for suffix in SUFFIXES[one.kind]
     }
 
 
 def unknown(query):
-    """What of a query no bridge exports: names, and labels of selectors and groupings."""
+    """What of a query neither bridge nor user sync exports: names, and labels of selectors and groupings."""
     known = exported()
     used = re.findall(r"\b(?:s2s_bridge_|process_)\w+", query)
     faults = [name for name in used if name not in known]

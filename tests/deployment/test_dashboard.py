@@ -17,7 +17,7 @@ QUERIES = [query for _, query in ASKED] + [
     one["expr"] for one in dashboard.dashboard()["annotations"]["list"]
 ]
 
-CHOSEN = {"$namespace": "n", "$job": "j", "$account": "a", "$__rate_interval": "5m"}
+CHOSEN = {"$namespace": "n", "$job": "j", "$sync": "s", "$account": "a", "$__rate_interval": "5m"}
 
 
 def chosen(query):
@@ -59,7 +59,9 @@ def test_a_query_asks_for_what_the_bridge_exports(query):
     assert unknown(query) == []
     metrics = re.findall(r"\b(?:s2s_bridge_|process_)\w+", query)
     assert metrics
-    assert query.count('{namespace=~"$namespace",job=~"$job"') == len(metrics)
+    chosen_by = re.findall(r'{namespace=~"\$namespace",job=~"\$(job|sync)"', query)
+    assert len(chosen_by) == len(metrics)
+    assert len(set(chosen_by)) == 1
 
 
 def test_legends_name_labels_that_are_there():
@@ -76,13 +78,13 @@ def test_legends_name_labels_that_are_there():
 def test_variables_choose_among_what_is_there():
     """Data source first; the others are labels of bridges, each narrowed by those before it."""
     variables = dashboard.dashboard()["templating"]["list"]
-    assert [one["name"] for one in variables] == ["datasource", "namespace", "job", "account"]
+    assert [one["name"] for one in variables] == ["datasource", "namespace", "job", "sync", "account"]
     for one in variables[1:]:
         metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", one["definition"]).groups()
-        assert label == one["name"]
+        assert label == {"sync": "job"}.get(one["name"], one["name"])
         assert unknown(f"sum by ({label}) ({metric})") == []
     used = set(re.findall(r"\$(\w+|\{\w+\})", json.dumps(PANELS)))
-    assert used == {"namespace", "job", "account", "__rate_interval", "{datasource}"}
+    assert used == {"namespace", "job", "sync", "account", "__rate_interval", "{datasource}"}
 
 
 @pytest.mark.promtool
