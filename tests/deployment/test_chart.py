@@ -456,7 +456,7 @@ def test_the_spool_fits_its_volume(helm, spool, volume, fits):
 
 
 def test_the_notes_warn(helm, tmp_path):
-    """Of memory below twice the window and what the process takes itself; of a replay that comes again."""
+    """Of memory below the window and what the process takes; of a replay that comes again; of no TLS."""
     chart = shutil.copytree(CHART, tmp_path / "chart")
     shown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\n"
     shown += 'data: {notes: {{ include "s2s-bridge.notes" . | quote }}}\n'
@@ -470,6 +470,10 @@ def test_the_notes_warn(helm, tmp_path):
     assert "WARNING" not in notes("1Gi")
     assert "  s2s-sftp: password" in notes("1Gi")
     assert "WARNING: replay.enabled is on" in notes("1Gi", REPLAY)
+    assert "WARNING" not in notes("1Gi", SYNC)
+    assert "has the compacted topic user-sync" in notes("1Gi", SYNC)
+    open_ = {"userSync": {"ingress": {"tls": {"enabled": False}}}}
+    assert "WARNING: userSync.ingress.tls.enabled is off" in notes("1Gi", merged(SYNC, open_))
 
 
 def test_the_examples_hold_no_secret_and_every_file_is_used():

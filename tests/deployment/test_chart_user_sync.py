@@ -1,9 +1,12 @@
 """The user sync's endpoint as the chart renders it: on its own, spread, scaled, and met by browsers alone."""
 
+import textwrap
+
 import pytest
+import yaml
 
 from bridge.config import load
-from tests.parts.charts import RELEASE, example, merged, rendered
+from tests.parts.charts import CHART, RELEASE, example, merged, rendered
 
 pytestmark = pytest.mark.helm
 
@@ -48,6 +51,13 @@ def test_what_it_is_made_of(helm, least, everything):
     usual = ["Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"]
     assert of_the_user_sync(least) == [*usual, "Service", "Service"]
     assert of_the_user_sync(everything) == [*usual, "Service", "Service", "ServiceMonitor"]
+
+
+def test_readme_shows_the_values_of_the_example():
+    """What is written beside the least values of one client is the example that this renders."""
+    section = (CHART / "README.md").read_text().partition("\n## User sync\n")[2].partition("\n## ")[0]
+    (shown,) = [block.removeprefix("yaml") for block in section.split("```") if block.startswith("yaml")]
+    assert merged(example("one-client"), yaml.safe_load(textwrap.dedent(shown))) == LEAST
 
 
 def test_the_bridge_needs_nothing_of_it(helm, least):

@@ -14,6 +14,17 @@ Secrets that must be there, with these keys:
 {{- range (include "s2s-bridge.secretFiles" . | fromJson).files }}
   {{ .existingSecret }}: {{ .key }}
 {{- end }}
+{{- if .Values.userSync.enabled }}
+{{- $topic := .Values.config.user_sync.topic | default "user-sync" }}
+
+The user sync's endpoint does not get ready before Kafka has the compacted topic {{ $topic }} (README.md, User sync):
+  kubectl --namespace {{ .Release.Namespace }} rollout status deployment {{ include "s2s-bridge.fullname" . }}-sync
+{{- if and .Values.userSync.ingress.enabled (not .Values.userSync.ingress.tls.enabled) }}
+
+WARNING: userSync.ingress.tls.enabled is off: where nothing before the ingress speaks TLS, browsers keep no cookie, and
+nobody is synced.
+{{- end }}
+{{- end }}
 {{- if .Values.adopt }}
 
 WARNING: adopt is on: each start takes over what it finds. Upgrade without it as soon as the bridge is ready.
