@@ -420,6 +420,10 @@ REFUSED = {
         sync({"autoscaling": {"minReplicas": 11}}),
         "userSync.autoscaling.maxReplicas: 10 is less than minReplicas (11)",
     ),
+    "an autoscaler that has nothing to go by": (
+        sync({"resources": {"requests": {"cpu": None}}}),
+        "userSync.resources.requests.cpu: missing; the autoscaler goes by it",
+    ),
     "no pods at least": (sync({"autoscaling": {"minReplicas": 0}}), "/userSync/autoscaling/minReplicas"),
     "TLS for nobody": (sync(ingress()), "userSync.ingress.hosts: missing; write the endpoint's names"),
     "a host that is none": (sync(ingress("https://sync.partner.com")), "/userSync/ingress/hosts/0"),

@@ -78,6 +78,9 @@ userSync.statusPort: is userSync.port too; health and metrics are not for browse
 {{- if and $sync.autoscaling.enabled (gt (int $sync.autoscaling.minReplicas) (int $sync.autoscaling.maxReplicas)) }}
 userSync.autoscaling.maxReplicas: {{ $sync.autoscaling.maxReplicas }} is less than minReplicas ({{ $sync.autoscaling.minReplicas }}); raise it
 {{- end }}
+{{- if and $sync.autoscaling.enabled (not ($sync.resources.requests | default dict).cpu) }}
+userSync.resources.requests.cpu: missing; the autoscaler goes by it: write it, or switch userSync.autoscaling off
+{{- end }}
 {{- if $sync.ingress.enabled }}
 {{- if not $sync.ingress.hosts }}
 userSync.ingress.hosts: missing; write the endpoint's names, for which the certificate is, as in [sync.partner.com]
