@@ -178,6 +178,7 @@ class Housekeeping:
             self._clock,
             retention=settings.retention,
             over_bytes=excess(self._spool.usage(), settings.max_bytes),
+            longer=self._kept_longer,
         )
         over_bytes = excess(self._spool.usage(), settings.max_bytes)
         kept_since = replay_upkeep.judged_since(self._spool, self._ledger, states)

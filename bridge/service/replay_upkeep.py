@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import structlog
 
@@ -35,10 +36,17 @@ class ReplaySummary:
     """When it was made, or its newest run sealed (epoch ms)."""
     bytes: int
     """Of its runs."""
+    longer: int = 0
+    """How long history of its audiences is kept, ms, where that is longer than other history is."""
 
 
-def summary(replay: Replay, states: Mapping[Audience, AudienceState], ledger: Ledger) -> ReplaySummary:
-    """What the decision needs to know of `replay`."""
+def summary(
+    replay: Replay,
+    states: Mapping[Audience, AudienceState],
+    ledger: Ledger,
+    longer: Mapping[Audience, int] = MappingProxyType({}),
+) -> ReplaySummary:
+    """What the decision needs to know of `replay`; `longer`: as that of `plan_retirement`."""
     runs, record = replay.runs(), replay.record
     reading = record.state is ReplayState.READING
     left = reading and not record.only_copy
@@ -51,6 +59,7 @@ def summary(replay: Replay, states: Mapping[Audience, AudienceState], ledger: Le
         judged_since=record.created_at if waiting and record.past_horizon and not record.forced else None,
         since=max([record.created_at, *(run.footer.sealed_at for run in runs)]),
         bytes=sum(run.size for run in runs),
+        longer=max((longer.get(audience, 0) for run in runs for audience in run.audiences), default=0),
     )
 
 
@@ -73,7 +82,7 @@ def plan_removal(
     going: list[str] = []
     missing = over_bytes
     for replay in sorted(replays, key=lambda one: one.since):
-        expired = now - replay.since > retention
+        expired = now - replay.since > max(retention, replay.longer)
         pressed = missing > 0 and (oldest_live is None or replay.since <= oldest_live)
         if expired if replay.reading else not replay.waiting and (expired or pressed):
             going.append(replay.id)
@@ -114,7 +123,15 @@ def leave_to_history(spool: Spool, ledger: Ledger, states: Mapping[Audience, Aud
             spool.replays.leave_to_history(replay)
 
 
-def let_go(spool: Spool, ledger: Ledger, clock: Clock, *, retention: int, over_bytes: int) -> None:
+def let_go(
+    spool: Spool,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    retention: int,
+    over_bytes: int,
+    longer: Mapping[Audience, int] = MappingProxyType({}),
+) -> None:
     """Carry out the decision; horizons are noted before. Dry runs that were killed go too.
 
     Raises:
@@ -126,7 +143,7 @@ def let_go(spool: Spool, ledger: Ledger, clock: Clock, *, retention: int, over_b
         return
     states = ledger.audiences()
     gone = plan_removal(
-        [summary(replay, states, ledger) for replay in replays.values()],
+        [summary(replay, states, ledger, longer) for replay in replays.values()],
         now=clock.now(),
         retention=retention,
         over_bytes=over_bytes,

@@ -34,6 +34,7 @@ def replay(**more):
     [
         pytest.param(replay(), 0, None, False, id="history within the retention"),
         pytest.param(replay(since=NOW - 8 * DAY), 0, None, True, id="history beyond it"),
+        pytest.param(replay(since=NOW - 8 * DAY, longer=30 * DAY), 0, None, False, id="users may be parked"),
         pytest.param(
             replay(since=NOW - 8 * DAY, waiting=True), 0, None, False, id="what is to be sent stays"
         ),
@@ -69,10 +70,10 @@ def made(site, *writes, until=None, plan=None, **more):
     return one
 
 
-def pass_by(site, *, over_bytes=0, days=8):
+def pass_by(site, *, over_bytes=0, days=8, **more):
     """The retention passes, and housekeeping looks."""
     site.clock.move(days * DAY)
-    let_go(site.spool, site.ledger, site.clock, retention=RETENTION, over_bytes=over_bytes)
+    let_go(site.spool, site.ledger, site.clock, retention=RETENTION, over_bytes=over_bytes, **more)
 
 
 def test_a_topic_replay_does_not_undo_what_archives_alone_held(tmp_path):
@@ -180,4 +181,15 @@ def test_a_replay_that_became_due_again_since_it_was_looked_at_stays(tmp_path):
     assert len(site.spool.replays.all()) == 1
     site.arrives()
     let_go(site.spool, site.ledger, site.clock, retention=RETENTION, over_bytes=0)
+    assert site.spool.replays.all() == ()
+
+
+def test_history_that_parked_users_are_judged_by_stays_longer(tmp_path):
+    """Else the horizon would rise above what is found of them later."""
+    site = Site(tmp_path)
+    made(site, Write(1, 7, event_time=EVENT_TIME), past_horizon=False)
+    site.arrives()
+    pass_by(site, longer={DISPLAY: 30 * DAY})
+    assert len(site.spool.replays.all()) == 1
+    pass_by(site, longer={DISPLAY: 30 * DAY}, days=23)
     assert site.spool.replays.all() == ()
