@@ -7,6 +7,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, Top
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # it is public, by its documentation
 
 from bridge.errors import BridgeError
+from bridge.ingest.faults import LEADERLESS, error_of
 from bridge.ingest.partition import Partition
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ class AdminTopicIds:
         self._admin = admin
 
     def cluster_id(self) -> str:
-        """Id of the cluster."""
-        description = self._admin.describe_cluster(request_timeout=TIMEOUT).result()
-        return str(description.cluster_id)
+        """Id of the cluster.
+
+        Not by `describe_cluster`: a broker that comes back may know of no broker yet, not even itself, and
+        librdkafka 2.16 aborts the process where an answer to that names neither a broker nor a topic.
+        """
+        return str(self._admin.list_topics(timeout=TIMEOUT).cluster_id)
 
     def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
         """The id of each of these topics."""
@@ -130,6 +134,21 @@ def offsets_since(
 
 
 def _offsets(admin: "AdminClient", partitions: list[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+    """Ask, and once more where a partition had no leader when the client last heard of it.
+
+    librdkafka believes that for a quarter of an hour, unless it is made to look again.
+    """
+    try:
+        return _listed(admin, partitions, spec)
+    except KafkaException as exception:
+        error = error_of(exception)
+        if error is None or error.code() not in LEADERLESS:
+            raise
+        admin.list_topics(timeout=TIMEOUT)
+        return _listed(admin, partitions, spec)
+
+
+def _listed(admin: "AdminClient", partitions: list[Partition], spec: OffsetSpec) -> dict[Partition, int]:
     if not partitions:
         return {}
     answers: Mapping[TopicPartition, Future[object]] = admin.list_offsets(

@@ -29,13 +29,21 @@ MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_
 FATAL = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL})  # noqa: SLF001  # as above
 """The consumer is of no use any more."""
 
+LEADERLESS = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._NOENT,  # noqa: SLF001  # as above: of none of the partitions asked for
+    }
+)
+"""No broker leads a partition (now)."""
+
 DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED})
 """The brokers know us and refuse one topic."""
 
 FORBIDDEN = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 """The brokers know us and refuse everything."""
 
-PASSING = frozenset(
+PASSING = LEADERLESS | frozenset(
     {
         KafkaError._TRANSPORT,  # noqa: SLF001  # as above
         KafkaError._TIMED_OUT,  # noqa: SLF001  # as above
@@ -43,10 +51,10 @@ PASSING = frozenset(
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001  # as above
         KafkaError._RESOLVE,  # noqa: SLF001  # as above
         KafkaError._WAIT_COORD,  # noqa: SLF001  # as above
+        KafkaError._PARTIAL,  # noqa: SLF001  # a broker that comes back, and knows of no broker yet
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.NETWORK_EXCEPTION,
         KafkaError.BROKER_NOT_AVAILABLE,
-        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -55,7 +63,6 @@ PASSING = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError._NOENT,  # noqa: SLF001  # "No leaders found", while a broker comes back
     }
 )
 """Worth another try; a topic just made, or a leader just chosen, is not known to every broker at once."""
