@@ -170,20 +170,24 @@ class KafkaSource:
         """Begin to commit the offsets of those partitions that are ours, as held by runs up to this one.
 
         Later polls bring the answers, and try again what failed for a passing reason. A commit that comes too
-        late is done with: the run holds the offsets.
+        late is done with: the run holds the offsets. After either the next one waits for a growing pause.
         """
         self._commits.want({at: offset for at, offset in offsets.items() if at in self._assigned}, run)
-        self._send_commits()
+        if not self._commits.resting:
+            self._send_commits()
 
     def settle(self) -> None:
-        """Wait a while for the answers to all commits; nothing more is read.
+        """Wait a while for the answers to all commits, though not for another try of refused ones.
+
+        Nothing more is read.
 
         Raises:
             BridgeError: As `poll`.
         """
         self.pause(frozenset(stream.name for stream in self._parts.topics.streams))
+        self._commits.hurry()
         for _ in range(_PATIENCE // _TURN):
-            if not self._commits.wanted:
+            if self._commits.refused or not self._commits.wanted:
                 return
             self.poll(1, _TURN)
         _log.warning("commit_unanswered", partitions=len(self._commits.wanted))
@@ -289,12 +293,19 @@ class KafkaSource:
         )
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._give_up(partitions, self._owner.revoked):
+        if self._give_up(partitions, self._revoked):
             _log.info("partitions_revoked", partitions=len(partitions), assigned=len(self._assigned))
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         if self._give_up(partitions, self._owner.lost):
             _log.info("partitions_lost", partitions=len(partitions), assigned=len(self._assigned))
+
+    def _revoked(self, going: frozenset[Partition]) -> None:
+        """The last moment to commit what is sealed, whatever the pause."""
+        self._commits.hurry()
+        self._owner.revoked(going)
+        if self._commits.due:
+            self._send_commits()
 
     def _give_up(
         self, partitions: list[TopicPartition], tell: Callable[[frozenset[Partition]], None]
@@ -317,8 +328,11 @@ class KafkaSource:
     def _on_commit(self, error: KafkaError | None, parts: list[TopicPartition]) -> None:
         """The answer to one commit."""
         first = error or next((part.error for part in parts if part.error is not None), None)
-        if first is None or first.code() in NOT_OURS:
-            self._commits.settled({_named(part): part.offset for part in parts})
+        offsets = {_named(part): part.offset for part in parts}
+        if first is None:
+            self._commits.settled(offsets)
+        elif first.code() in NOT_OURS:
+            self._commits.came_too_late(offsets)
         else:
             self._commits.failed()
         if first is not None:
