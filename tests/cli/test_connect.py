@@ -192,6 +192,7 @@ def test_a_processing_log_is_asked_for_one_page(bridge, tmp_path):
     assert line_of(path, out).endswith("answers, entries on its first page: 3")
 
 
+@pytest.mark.failure(64)
 def test_a_processing_log_that_says_no_or_nothing(bridge, tmp_path):
     """A refusal, and what is not understood, are faults; that it is busy may be one of the moment."""
     answers = {

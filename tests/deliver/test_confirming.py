@@ -61,6 +61,7 @@ def decided(*records: dict, of: FileRecord, now: int = NOW) -> list:
     return list(decide([of], newest(one for _, one in found.entries), 6 * HOUR, now))
 
 
+@pytest.mark.failure(63)
 def test_what_the_log_says_becomes_a_decision():
     """Loaded confirms, rejected rejects, all else is nothing until the file is overdue."""
     assert [type(one) for one in decided(entry("loaded"), of=file())] == [Confirm]
@@ -79,6 +80,7 @@ def test_what_the_log_says_becomes_a_decision():
     assert [type(one) for one in decided(entry("loaded"), of=file(), now=late)] == [Confirm]
 
 
+@pytest.mark.failure(62)
 def test_a_rejected_file_may_be_processed_after_all():
     """It is neither rejected again nor overdue, but confirmed when the log says so."""
     rejected = file(state=FileState.REJECTED)
@@ -100,6 +102,7 @@ def test_a_confirmed_file_may_be_rejected_after_all():
     assert [type(one) for one in decided(entry("loaded", processed_at=NOW + 1), of=rejected)] == [Confirm]
 
 
+@pytest.mark.failure(63)
 def test_a_file_that_is_sent_again_is_not_overdue():
     """Nobody has to do anything about it any more; the log's word on it counts all the same."""
     asked = replace(file(), resend_asked_at=NOW + 1)
@@ -145,6 +148,7 @@ def test_it_is_asked_soon_after_an_upload_and_then_now_and_then():
     assert due_at(Looks(last_at=NOW + HOUR), [file()], POLL, NOW) == NOW  # the clock was set back
 
 
+@pytest.mark.failure(64)
 def test_a_log_that_fails_is_left_alone_for_a_while():
     """No upload makes it be asked sooner, and what it asked for itself is obeyed."""
     looks = Looks(last_at=NOW, failed=True)
@@ -171,6 +175,7 @@ class Log:
         return {"data": [{"file": name, "status": status} for name, status in page]}
 
 
+@pytest.mark.failure(63)
 @given(st.integers(1, 7), st.booleans(), st.integers(0, 2**32), st.integers(0, 40))
 def test_every_file_is_found_in_the_end(size, newest_first, seed, others):
     """Whatever order the log has, whenever its entries come and change, and however often it was asked."""

@@ -63,6 +63,7 @@ def a_replay(site, *writes, **more):
     return made
 
 
+@pytest.mark.failure(62)
 def test_what_a_rejected_file_held_is_sent_again_and_undoes_nothing(site):
     """Its memberships go with what came later for its users; users that it did not hold are left alone."""
     rejected = sent(site, Write(1, 7), Write(1, 8), Write(2, 7))
@@ -155,6 +156,7 @@ def test_a_file_that_is_built_and_not_begun_makes_way(site):
     assert site.differences() == []
 
 
+@pytest.mark.failure(62)
 def test_a_rejected_file_of_removals_alone(site):
     """Its removals go ahead again; the audience's general files stay where they were."""
     sent(site, Write(1, 7), Write(2, 7))
@@ -193,6 +195,7 @@ def test_only_what_has_its_final_name_is_sent_again(site):
     assert "under another name" in why_not(site, tried.file.name)
 
 
+@pytest.mark.failure(62)
 def test_without_its_runs_it_is_refused_with_the_remedy(site):
     """Runs that are retired, or lost, or were never noted: the topics are what is left."""
     name = sent(site, Write(1, 7))
@@ -315,6 +318,7 @@ def holds(site):
     return len(site.remote.tried) == count
 
 
+@pytest.mark.failure(63)
 @pytest.mark.parametrize("word", ["confirmed", "rejected", "asked to be sent again"])
 def test_the_next_file_waits_for_the_platforms_word(waiting_site, word):
     """Until the last one is confirmed, or rejected, or asked to be sent again; other audiences go on."""

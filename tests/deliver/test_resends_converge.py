@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,6 +197,7 @@ def _key(user):
     return f"{user // 2:016x}{user:016x}"
 
 
+@pytest.mark.failure(62)
 @settings(max_examples=EXAMPLES, derandomize=True)
 @given(st.lists(commands, min_size=4, max_size=16))
 def test_whatever_is_rejected_and_sent_again_converges(plan):
@@ -213,6 +215,7 @@ def test_whatever_is_rejected_and_sent_again_converges(plan):
             assert all(world.site.ledger.file(name).replay for name in world.rejected)
 
 
+@pytest.mark.failure(62)
 @settings(max_examples=EXAMPLES // 2, derandomize=True)
 @given(st.lists(with_retirement, min_size=4, max_size=16))
 def test_what_is_gone_is_not_sent_again_and_a_replay_makes_it_whole(plan):

@@ -130,6 +130,7 @@ def test_what_the_platform_has_loaded_is_confirmed(platform):
     assert bridge.events("file_rejected") == bridge.events("processing_log_unreachable") == []
 
 
+@pytest.mark.failure(62)
 @pytest.mark.kafka
 def test_a_corrupted_file_is_rejected_shown_resent_and_confirmed(platform):
     """Nothing of it is lost: the platform holds in the end what last-write-wins gives over all events."""

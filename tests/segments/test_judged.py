@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +126,7 @@ def test_each_event_is_judged_and_counted_as_a_plain_reading_does(data, hashed, 
     assert set(codes.values.gather(sighting.used)) == expected.used
 
 
+@pytest.mark.failure(65)
 def test_the_same_events_without_a_taxonomy_or_before_it_is_known_are_all_kept():
     """Nothing is unknown where nothing is known; refusing does not begin before the taxonomy is there."""
     events = frame([([(5, 0)], False, NOW)], hashed=False)

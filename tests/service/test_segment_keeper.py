@@ -150,6 +150,7 @@ def test_a_file_that_changes_is_read_again_once_it_stays_as_it_is(tmp_path):
     assert texts(keeper) == texts(keeper, "two") == ["1", "5"]
 
 
+@pytest.mark.failure(65)
 @pytest.mark.parametrize(
     "broken", ["", "full_path\n", HEADER, HEADER + "|A,,,,,0\n|A|B,1,x,1.00,1.00,1\n", None]
 )
@@ -169,6 +170,7 @@ def test_a_broken_new_version_keeps_the_old_one(tmp_path, broken):
     assert texts(keeper) == ["7"]
 
 
+@pytest.mark.failure(65)
 def test_a_start_with_a_broken_file_needs_what_was_known_before(tmp_path):
     """A first start refuses it by name; a later one goes on with the codes that the spool has kept."""
     site = Site(tmp_path)
@@ -251,6 +253,7 @@ def test_a_damaged_record_is_begun_anew(tmp_path, content):
     assert site.record().since == TODAY
 
 
+@pytest.mark.failure(65)
 def test_the_platform_is_asked_at_the_first_look_and_each_hour(tmp_path):
     """Once for all streams of a taxonomy; by the account of the stream."""
     platform = Platform()
@@ -268,6 +271,7 @@ def test_the_platform_is_asked_at_the_first_look_and_each_hour(tmp_path):
     assert texts(keeper) == ["1", "5"]
 
 
+@pytest.mark.failure(65)
 def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(tmp_path):
     """Also after a start, with the codes that were last written; without any, nothing is unknown."""
     platform = Platform()
@@ -287,6 +291,7 @@ def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(
     assert judged_beside(site.config)["one"].codes().texts == ["1"]
 
 
+@pytest.mark.failure(65)
 def test_a_platform_that_lost_most_codes_is_believed_when_it_says_so_twice(tmp_path, capsys):
     """An answer that lacks a part refuses nothing; what is told again an hour later is taken."""
     platform = Platform()
@@ -338,6 +343,7 @@ def test_a_bug_in_a_reading_stops_nothing(tmp_path, capsys):
     assert texts(keeper) == ["1", "2"]
 
 
+@pytest.mark.failure(65)
 def test_a_refused_log_in_is_asked_again_no_sooner_than_any_other(tmp_path):
     """It passes by a person's doing alone, and each asking is a log-in that may lock the account."""
     platform = Platform()
@@ -411,6 +417,7 @@ def test_a_platform_taxonomy_that_does_not_fit_the_stream_is_not_taken(
     assert texts(keeper) == taken
 
 
+@pytest.mark.failure(65)
 def test_a_platform_that_hangs_holds_nobody(tmp_path):
     """The thread looks on, and ends when it is told to."""
     asked, go = threading.Event(), threading.Event()
