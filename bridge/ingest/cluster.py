@@ -1,13 +1,14 @@
 """What the brokers say of themselves: ids, partitions, first and last offsets."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # it is public, by its documentation
 
 from bridge.errors import BridgeError
-from bridge.ingest.faults import LEADERLESS, error_of
+from bridge.ingest.faults import LEADERLESS, error_of, is_passing
 from bridge.ingest.partition import Partition
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from bridge.config import Stream
     from bridge.ingest.topics import Topics
+
+T = TypeVar("T")
 
 TIMEOUT = 10.0
 """Seconds that a broker has to answer."""
@@ -60,6 +63,48 @@ class AdminTopicIds:
         """The id of each of these topics."""
         asked = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=TIMEOUT)
         return {name: str(answer.result().topic_id) for name, answer in asked.items()}
+
+
+class LastingAdmin:
+    """An admin client for a process that lasts: after a failure the next question goes to a new one.
+
+    A broker that comes back may name topics and no broker, not even itself. librdkafka 2.16 then forgets all
+    brokers that it knows, for good (its issue 5301): such a client hears of no broker any more.
+    """
+
+    def __init__(self, make: "Callable[[], AdminClient]") -> None:
+        self._make = make
+        self._client = make()
+
+    def ask(self, question: "Callable[[AdminClient], T]") -> T:
+        """What the question, to whom a client is handed, comes to.
+
+        Raises:
+            KafkaException: As the question.
+        """
+        try:
+            return question(self._client)
+        except KafkaException as exception:
+            if is_passing(exception):
+                with suppress(BridgeError):  # a secret that cannot be read just now
+                    self._client = self._make()
+            raise
+
+
+class LastingTopicIds:
+    """Ids as the brokers give them, for as long as the process lasts."""
+
+    def __init__(self, admin: LastingAdmin) -> None:
+        self._admin = admin
+
+    def cluster_id(self) -> str:
+        """Id of the cluster."""
+        return self._admin.ask(lambda client: AdminTopicIds(client).cluster_id())
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each of these topics."""
+        asked = list(names)
+        return self._admin.ask(lambda client: AdminTopicIds(client).topic_ids(asked))
 
 
 class HeardTopicIds:

@@ -17,7 +17,7 @@ from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
 from bridge.ingest.client_log import ClientLog
 from bridge.ingest.clients import MakeConsumer
-from bridge.ingest.cluster import TIMEOUT, edges
+from bridge.ingest.cluster import TIMEOUT
 from bridge.ingest.commits import Commits
 from bridge.ingest.faults import FATAL, FORBIDDEN, GONE, NOT_OURS, error_of, explained, is_passing
 from bridge.ingest.group_watch import GroupWatch
@@ -238,7 +238,7 @@ class KafkaSource:
         return stream.name if stream is not None else ""
 
     def _ends(self) -> dict[Partition, int]:
-        found = edges(self._parts.starts.admin, self._partitions())
+        found = self._parts.starts.edges(self._partitions())
         return {at: edge.high for at, edge in found.items()}
 
     def _partitions(self) -> Iterable[Partition]:

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from confluent_kafka import TopicPartition
 
 from bridge.errors import BridgeError
-from bridge.ingest.cluster import TIMEOUT, Edges, TopicIds, edges
+from bridge.ingest.cluster import TIMEOUT, Edges, LastingAdmin, TopicIds, edges
 from bridge.ingest.partition import Partition
 from bridge.ingest.positions import taken_by
 from bridge.ingest.resume import Commit, Mark, Refused, Situation, Start, Taken, start_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
-    from confluent_kafka.admin import AdminClient
 
     from bridge.spool.run import Run
 
@@ -34,7 +34,7 @@ class Starts:
     """The runs that live in the spool now."""
     ids: TopicIds
     """Who the cluster and its topics are."""
-    admin: "AdminClient"
+    admin: LastingAdmin
     """Knows the partitions' first and last offsets."""
     adopt: bool
     """`--adopt`."""
@@ -58,7 +58,7 @@ class Starts:
             KafkaException: No broker answers.
         """
         commits = _committed(consumer, partitions)
-        ends = edges(self.admin, partitions)
+        ends = self.edges(partitions)
         taken = taken_by(self.runs(), cluster_id, self.group)
         decisions = {
             at: start_of(
@@ -81,6 +81,14 @@ class Starts:
                     note=start.note,
                 )
         return starts
+
+    def edges(self, partitions: Iterable[Partition]) -> dict[Partition, Edges]:
+        """Where each of these partitions begins and ends now.
+
+        Raises:
+            KafkaException: No broker answers.
+        """
+        return self.admin.ask(partial(edges, partitions=list(partitions)))
 
     def mark(self, topic_id: str, run: int) -> Mark:
         """What a commit of this topic after this run says."""

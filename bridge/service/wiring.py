@@ -11,7 +11,7 @@ from bridge.deliver.deliverer import Deliverer, DelivererParts
 from bridge.deliver.observer import DeliverObserver
 from bridge.deliver.remote import Remote
 from bridge.ingest.client_settings import client_settings, consumer_settings
-from bridge.ingest.cluster import AdminTopicIds, HeardTopicIds
+from bridge.ingest.cluster import HeardTopicIds, LastingAdmin, LastingTopicIds
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.dead_letters import TOPIC_PRODUCER, DeadLetters, FolderDeadLetters, TopicDeadLetters
 from bridge.ingest.decode import decoder_for
@@ -41,7 +41,7 @@ def collector(
 ) -> Collector:
     """The ingest thread's work."""
     topics, clock = Topics(config.streams), outside.clock
-    admin = outside.kafka.admin({"log_level": 0, **client_settings(config.kafka)})
+    admin = LastingAdmin(lambda: outside.kafka.admin({"log_level": 0, **client_settings(config.kafka)}))
     registry = Registry(config.schema_registry, clock) if config.schema_registry else None
     source = KafkaParts(
         settings=consumer_settings(
@@ -57,7 +57,7 @@ def collector(
             group=config.kafka.group_id,
             runs=opened.spool.runs,
             ids=HeardTopicIds(
-                outside.topic_ids or AdminTopicIds(admin), lambda: observer.answered(clock.now())
+                outside.topic_ids or LastingTopicIds(admin), lambda: observer.answered(clock.now())
             ),
             admin=admin,
             adopt=adopt,

@@ -1,6 +1,7 @@
 """A Kafka source on a simulated cluster, polled by hand."""
 
 from bridge.calls import ThreadedCalls
+from bridge.ingest.cluster import LastingAdmin
 from bridge.ingest.kafka import KafkaParts, KafkaSource
 from bridge.ingest.starts import Starts
 from bridge.ingest.topics import Topics
@@ -33,7 +34,12 @@ def source_of(cluster, *topics, consumer=Consumer, **more):
                 "group": "g",
                 "topics": Topics((stream(topics=topics),)),
                 "starts": Starts(
-                    spool="spool", group="g", runs=tuple, ids=cluster, admin=Admin(cluster), adopt=False
+                    spool="spool",
+                    group="g",
+                    runs=tuple,
+                    ids=cluster,
+                    admin=LastingAdmin(lambda: Admin(cluster)),
+                    adopt=False,
                 ),
                 "clock": HandClock(0),
                 "sleep": lambda _: None,

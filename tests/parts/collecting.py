@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from bridge.clock import SystemClock
 from bridge.config import KafkaSettings, Stream
 from bridge.ingest.client_settings import consumer_settings
-from bridge.ingest.cluster import AdminTopicIds
+from bridge.ingest.cluster import LastingAdmin, LastingTopicIds
 from bridge.ingest.collector import Collector, CollectorParts
 from bridge.ingest.dead_letters import FolderDeadLetters
 from bridge.ingest.decode import decoder_for
@@ -146,7 +146,7 @@ class Collecting:
             group_id=setting.group,
             properties=QUIET | setting.properties,
         )
-        admin = AdminClient({"bootstrap.servers": setting.bootstrap, "log_level": 0})
+        admin = LastingAdmin(lambda: AdminClient({"bootstrap.servers": setting.bootstrap, "log_level": 0}))
         self._stop = threading.Event()
         source = KafkaParts(
             settings=consumer_settings(
@@ -161,7 +161,7 @@ class Collecting:
                 spool=self.spool.id,
                 group=setting.group,
                 runs=self.spool.runs,
-                ids=setting.ids or AdminTopicIds(admin),
+                ids=setting.ids or LastingTopicIds(admin),
                 admin=admin,
                 adopt=setting.adopt,
             ),
