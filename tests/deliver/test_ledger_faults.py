@@ -1,7 +1,8 @@
 """The ledger's disk fails at any call, once, from then on, or by a power cut: what is uploaded stays right.
 
 A delivery makes some thousand calls. Each kind of call (the ledger's writing method, SQLite's operation)
-fails in one of the three ways; with S2S_EVERY_CALL=1 each call fails in each way, with 5 each fifth.
+fails in one of the three ways; with S2S_EVERY_CALL=1 each call fails in each way, with 5 each fifth
+(and `--timeout 0`, as it takes long).
 """
 
 import os
