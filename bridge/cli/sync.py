@@ -71,7 +71,7 @@ def tag(
         raise UsageError("sync tag needs --endpoint URL, where the platform is to send browsers")
     if (kind is Kind.IMAGE) != (exid is not None):
         raise UsageError("--exid and --kind image go together: an image needs your number at the platform")
-    _see_that_it_is_https(endpoint)
+    _see_that_it_is_safe(endpoint)
     print(
         tags.render(
             Tag(
@@ -99,14 +99,16 @@ def check(
     print(f"the tag is good: browsers come to {findings.tag.endpoint}")
 
 
-def _see_that_it_is_https(endpoint: str) -> None:
+def _see_that_it_is_safe(endpoint: str) -> None:
     try:
         url = urlsplit(endpoint)
     except ValueError:
         url = urlsplit("")
-    if url.scheme != "https" or not url.hostname:
+    here = url.scheme == "http" and tags.is_here(url.netloc)
+    if not url.hostname or not (url.scheme == "https" or here):
         raise UsageError(
-            "--endpoint is no https URL: pages and cookies need https; write https://, host and path"
+            "--endpoint is no https URL: pages and cookies need https; write https://, host and path "
+            "(or http:// of this machine)"
         )
     if url.fragment:
         raise UsageError("--endpoint has a fragment, which no browser sends: leave out # and what follows it")

@@ -6,8 +6,12 @@
 ENDPOINT is the partner's own URL with the macros, encoded once: but for their brackets. The platform may put
 its values in before or after it decodes; brackets as they stand are found either way, encoded ones would be
 found after it alone. Browsers send them as they are.
+
+What is on this machine is loaded by http: there browsers take it for as safe (W3C, Secure Contexts, 3.1), and
+all of it can be tried without a certificate.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
@@ -20,6 +24,10 @@ MM_UUID = "[MM_UUID]"
 MT_DC = "[MT_DC]"
 MACROS = (MM_UUID, MT_DC)
 """What the platform replaces: its id of the browser, and its data centre's code."""
+
+_HERE = re.compile(
+    r"(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.ASCII | re.IGNORECASE
+)
 
 
 class Kind(StrEnum):
@@ -65,10 +73,16 @@ def with_macros(endpoint: str) -> str:
     return f"{url}{joint}{'&'.join(missing)}{mark}{fragment}"
 
 
+def is_here(place: str) -> bool:
+    """Whether a host, with or without a port, is this machine."""
+    return _HERE.fullmatch(place) is not None
+
+
 def render(tag: Tag) -> str:
     """The tag as a line of HTML."""
+    scheme = "http" if is_here(tag.host) else "https"
     exid = f"mt_exid={quote(tag.exid, safe='')}&" if tag.exid is not None else ""
-    source = f"https://{tag.host}{PATHS[tag.kind]}?{exid}{PARAMETERS[tag.kind]}={encoded(tag.endpoint)}"
+    source = f"{scheme}://{tag.host}{PATHS[tag.kind]}?{exid}{PARAMETERS[tag.kind]}={encoded(tag.endpoint)}"
     text = _ELEMENTS[tag.kind].format(escape(source))
     return f'<div style="display:none">{text}</div>' if tag.hidden else text
 

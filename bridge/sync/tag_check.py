@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from bridge.sync.tag import MACROS, MM_UUID, MT_DC, PARAMETERS, PATHS, Kind, Tag
+from bridge.sync.tag import MACROS, MM_UUID, MT_DC, PARAMETERS, PATHS, Kind, Tag, is_here
 
 _KINDS = {"script": Kind.JS, "img": Kind.IMAGE}
 _HIDING = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -96,7 +96,7 @@ def _examine(element: _Element, host: str | None) -> Findings:
 
 
 def _of_platform(kind: Kind, url: SplitResult, host: str | None) -> Iterator[str]:
-    if url.scheme not in {"", "https"}:
+    if not _is_safe(url):
         yield f"its src is {url.scheme}, which an https page blocks; write https://"
     if not url.netloc:
         yield "its src names no host; write the platform's"
@@ -118,7 +118,7 @@ def _of_encoding(query: str, parameter: str, endpoint: str, others: list[str]) -
 
 
 def _of_endpoint(url: SplitResult) -> Iterator[str]:
-    if url.scheme not in {"", "https"}:
+    if not _is_safe(url):
         yield f"the endpoint is {url.scheme}, which an https page blocks, and keeps no cookie of; use https"
     if not url.netloc:
         yield "the endpoint names no host; write its whole URL"
@@ -129,6 +129,11 @@ def _of_endpoint(url: SplitResult) -> Iterator[str]:
         yield f"{unknown} is no macro; there are {MM_UUID} and {MT_DC}"
     if url.fragment:
         yield "the endpoint has a fragment, which no browser sends; leave out # and what follows it"
+
+
+def _is_safe(url: SplitResult) -> bool:
+    """Whether a page that came by https loads it."""
+    return url.scheme in {"", "https"} or (url.scheme == "http" and is_here(url.netloc))
 
 
 def _meant(query: str, parameter: str) -> str:

@@ -1,5 +1,6 @@
 """The sync tag: what is made can be read again, and what is wrong with another is told."""
 
+from dataclasses import replace
 from html import unescape
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -130,6 +131,21 @@ def test_what_is_wrong_with_a_tag_is_told(text, faults):
     assert all(line.startswith(fault) and "; " in line for line, fault in zip(found, faults, strict=True))
 
 
+@pytest.mark.parametrize(
+    "here", ["localhost:8081", "pixel.LOCALHOST", "127.0.0.1:1", "127.1.2.3", "[::1]:80"]
+)
+def test_on_this_machine_http_is_good(here):
+    """Of both ends: browsers take it for as safe as https; but not for a name that only looks so."""
+    tag = Tag(kind=Kind.JS, host=here, endpoint=f"http://{here}/sync?u=[MM_UUID]&dc=[MT_DC]")
+    assert f'src="http://{here}/sync/js?exsync=http%3A%2F%2F' in render(tag)
+    assert check(render(tag), here).faults == ()
+    for there in (f"{here}.com", "notlocalhost", "127.0.0.1.example:80", "127.0.0.1@example.com"):
+        other = replace(tag, host=there, endpoint=tag.endpoint.replace(here, there))
+        assert f'src="https://{there}/' in render(other)
+        (fault,) = check(render(other), there).faults
+        assert fault.startswith("the endpoint is http, which an https page blocks")
+
+
 def test_the_platforms_host_may_be_named():
     """As it has told the partner."""
     assert check(script(ONCE, host="p.example"), "p.example").faults == ()
@@ -154,6 +170,7 @@ def test_the_commands_print_a_tag_and_judge_one(capsys):
     for wrong in (
         [],
         ["--endpoint", "http://a.com/sync"],
+        ["--endpoint", "http://localhost.com/sync"],
         ["--endpoint", "https://[a/sync"],
         ["--endpoint", ENDPOINT + "#end"],
         ["--endpoint", ENDPOINT, "--kind", "image"],
