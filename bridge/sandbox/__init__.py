@@ -5,6 +5,7 @@
                                       journal ──▶ log_api       page
 
     HTTP ─▶ login ─▶ taxonomies/ ─▶ what is held of them ─▶ page
+         └▶ sync_domain ─▶ browsers ─────────────────────▶ page
 
 What the seeds say holds; what they leave open is decided here; each such decision stands in
 `assumptions`, which the page and docs/sandbox.md list.

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP: the page, the platform's two APIs, the log-in, and the control if it is wanted."""
+"""The sandbox's HTTP: the page, the platform's APIs, log-in and sync domain, and perhaps the control."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -13,6 +13,7 @@ from bridge.sandbox.answers import error
 from bridge.sandbox.control import FAULTS, RESUME, Control
 from bridge.sandbox.log_api import LogApi
 from bridge.sandbox.login import SESSION_PATH, TOKEN_PATH, LogIn
+from bridge.sandbox.sync_domain import SyncDomain
 from bridge.sandbox.taxonomies.api import SegmentsApi
 
 
@@ -21,8 +22,9 @@ def application(
     log: LogApi,
     segments: SegmentsApi,
     login: LogIn,
-    control: Control | None,
+    sync: SyncDomain,
     *,
+    control: Control | None,
     log_path: str,
 ) -> Starlette:
     """The paths; any other is 404, with a body as of the platform's other errors."""
@@ -36,6 +38,7 @@ def application(
         Route(TOKEN_PATH, login.token, methods=["POST"]),
         Route(SESSION_PATH, login.session, methods=["GET"]),
         *segments.routes(),
+        *sync.routes(),
     ]
     if control is not None:
         routes += [

@@ -52,6 +52,7 @@ def introduction(
         f"  its tokens       http://{page}{TOKEN_PATH}, client {CLIENT_ID}, "
         f"secret in {site.client_secret_file}\n"
         f"  its sessions     http://{page}{SESSION_PATH}\n"
+        f"Sync domain        http://{page}/sync/, to try tags of s2s-bridge sync tag --host {page}\n"
         f"User               {settings.username}, password in {site.password_file}\n\n"
         f"In the configuration of a bridge (its streams then say `account: {ACCOUNT}`):\n\n{snippet}\n"
         "Runs until it is stopped (Ctrl-C)."

@@ -1,6 +1,7 @@
 """The sandbox's page: what was received and what became of it, what is held, and what is assumed.
 
-It holds names, counts and times, and no user ids; every text is escaped, and it runs no script.
+It holds names, counts and times, and no user ids, but for the beginnings of those that the sandbox made up;
+every text is escaped, and it runs no script.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from functools import cache
 from jinja2 import Template
 
 from bridge.sandbox.assumptions import assumptions
+from bridge.sandbox.browsers import Browser
 from bridge.sandbox.journal import Record
 from bridge.sandbox.platform import Held
 from bridge.sandbox.taxonomies.catalogue import HeldTaxonomy
@@ -21,7 +23,7 @@ REFRESH = 5
 """Seconds after which the page is loaded anew."""
 
 MOST = 50
-"""Files, and taxonomies, the newest, that are shown; of refusals for quota the last ten."""
+"""Files, taxonomies and browsers, the newest, that are shown; of refusals for quota the last ten."""
 
 TONES = {Status.LOADED: "well", Status.REJECTED: "ill", Status.RECEIVED: "look"}
 
@@ -71,6 +73,10 @@ class View:
     quotas: Sequence[Quota]
     taxonomies: Sequence[HeldTaxonomy]
     """In the order of their creation."""
+    browsers: Sequence[Browser]
+    """That sync tags have brought; the last one first."""
+    tags_refused: Sequence[tuple[str, int]]
+    """Why nobody was brought, and how often."""
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -100,6 +106,7 @@ def rendered(view: View) -> bytes:
     shown = {
         "newest": tuple(reversed(view.files))[:MOST],
         "taxonomies": sorted(view.taxonomies, key=lambda one: one.updated_at, reverse=True)[:MOST],
+        "browsers": view.browsers[:MOST],
     }
     return _template().render(view=view, **shown, assumptions=assumptions(), refresh=REFRESH).encode()
 

@@ -1,5 +1,6 @@
 """The stand-in as a whole: an SFTP server, processing, and HTTP, over one directory."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Self
@@ -8,6 +9,7 @@ from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.observe.http import HEADERS
 from bridge.sandbox.application import application
+from bridge.sandbox.browsers import Browser, Browsers
 from bridge.sandbox.control import LONGEST, Control
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.introduction import introduction
@@ -20,6 +22,7 @@ from bridge.sandbox.session import PartnerSession
 from bridge.sandbox.settings import Address, Settings
 from bridge.sandbox.sftp_server import Arrival, Partner, SftpServer
 from bridge.sandbox.site import CLIENT_ID, SandboxSite
+from bridge.sandbox.sync_domain import SyncDomain
 from bridge.sandbox.taxonomies.api import SegmentsApi, Writes
 from bridge.sandbox.taxonomies.catalogue import HeldTaxonomy
 from bridge.sandbox.taxonomies.store import Store
@@ -44,6 +47,7 @@ class Sandbox:
         self._segments = SegmentsApi(
             Store(site.taxonomies), settings.segments, self._login, faults=self.faults, clock=clock
         )
+        self._browsers = Browsers()
         self._running = ExitStack()
         self._server = SftpServer(
             site.files,
@@ -92,6 +96,11 @@ class Sandbox:
         """What was done to them since the start."""
         return self._segments.writes
 
+    @property
+    def browsers(self) -> Sequence[Browser]:
+        """Those that sync tags have brought since the start; the last one first."""
+        return self._browsers.all
+
     def __enter__(self) -> Self:
         """Load again what was loaded, then listen.
 
@@ -132,7 +141,13 @@ class Sandbox:
         )
         return WebServer(
             application(
-                self._page, log, self._segments, self._login, self._control(), log_path=settings.log_path
+                self._page,
+                log,
+                self._segments,
+                self._login,
+                SyncDomain(self._browsers, self._clock.now),
+                control=self._control(),
+                log_path=settings.log_path,
             ),
             str(settings.http),
             setting="--listen",
@@ -172,6 +187,8 @@ class Sandbox:
                 files=self.processing.records(),
                 held=self.processing.held(),
                 taxonomies=self.taxonomies,
+                browsers=self.browsers,
+                tags_refused=self._browsers.refusals,
                 suspended=self.processing.suspended,
                 fault=str(self.fault or ""),
                 refusals=self._server.violations,
