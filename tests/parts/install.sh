@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Java, Maven, OpenSSH's sshd, Chromium, promtool and Helm, for the tests on real parts. `make test` calls this.
+# Java, Maven, OpenSSH's sshd, Chromium, curl, promtool and Helm, for the tests on real parts. `make test` calls this.
 # As root they are installed; else one line says which tests are left out. With CI=true nothing may be.
 set -euo pipefail
 
@@ -25,6 +25,7 @@ check() {
     java_17 && command -v mvn >/dev/null || needs "openjdk-17-jre-headless maven" kafka
     command -v sshd >/dev/null || [ -x /usr/sbin/sshd ] || needs openssh-server sshd
     command -v chromium >/dev/null || needs "chromium fonts-dejavu-core" browser
+    command -v curl >/dev/null || needs curl browser
     command -v promtool >/dev/null || needs prometheus promtool
     command -v go >/dev/null || [ -x "$helm" ] || needs golang-go helm
 }

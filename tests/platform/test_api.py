@@ -2,25 +2,20 @@
 
 import base64
 import datetime as dt
-import ipaddress
 import json
 import socket
-import ssl
 import threading
 from contextlib import closing
 from email.utils import format_datetime
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bridge.clock import MINUTE, SECOND, SystemClock
 from bridge.name_service import NameService
 from bridge.platform.api import Api, CallFailed, CallStopped, Limits, Outcome, Site
 from bridge.platform.basic_auth import BasicAuth
 from tests.parts.answering import Answering, raw, said
+from tests.parts.certificates import certificate
 from tests.parts.clocks import HandClock
 from tests.parts.waiting import free_port, until
 
@@ -333,31 +328,6 @@ def test_a_stop_ends_a_call_wherever_it_is(tmp_path, where):
     assert isinstance(failure, CallStopped)
     assert "the process stops" in str(failure)
     assert failure.outcome is Outcome.NOT_DONE
-
-
-def certificate(directory, host: str) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that it made itself."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    files = directory / "certificate", directory / "key"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*files)
-    return context
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told(caller, tmp_path):
