@@ -10,6 +10,7 @@
 # make failures: the failure matrix, and the tests that show each row of it.
 # make image: the container image, docs/container.md; needs Docker. make image-size: how large, without it.
 # make chart-schema: the Helm chart's schema and table of values, anew from the configuration model and values.yaml.
+# make docs-user-sync: docs/user-sync.md, with what the commands of its way on one machine say.
 # make docs-logging: docs/logging.md, from the list of actions and a delivery.
 # make audit: the list of all that is shipped with it (CycloneDX), and what is known to be wrong with that.
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
@@ -18,8 +19,8 @@
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history \
 	bench-identity bench-translating bench-page bench-sync
 .PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak screenshots mutants failures \
-	image image-size chart-schema dashboard docs-logging docs-metrics audit sbom bench $(BENCHES) bench-chart \
-	lock clean
+	image image-size chart-schema dashboard docs-logging docs-metrics docs-user-sync audit sbom bench $(BENCHES) \
+	bench-chart lock clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -81,6 +82,10 @@ failures: setup-dev
 
 docs-metrics: setup-dev
 	@$(BIN)/python -m tests.deployment.metrics_page
+
+docs-user-sync: setup-dev
+	@tests/parts/install.sh
+	@$(BIN)/python -m tests.sync.one_machine
 
 dashboard: setup-dev
 	@$(BIN)/python -m helm.dashboard

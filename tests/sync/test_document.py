@@ -11,6 +11,7 @@ from bridge.cli import main
 from bridge.sync.mapping import Consent
 from bridge.sync.outcome import Outcome
 from bridge.sync.signature import sign
+from tests.sync import one_machine
 
 TEXT = (Path(__file__).parents[2] / "docs" / "user-sync.md").read_text()
 
@@ -46,3 +47,10 @@ def test_others_can_sign():
         check=True,
     )
     assert done.stdout.decode().split()[-1] == sign("acme", "P1", 1795872000, key.encode())
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is missing")
+def test_the_way_on_one_machine_is_as_shown(chromium, tmp_path):
+    """Its commands, run, and its addresses, opened in a browser, come to what stands there."""
+    assert one_machine.compared(one_machine.document(tmp_path, chromium)) == one_machine.compared(TEXT)
