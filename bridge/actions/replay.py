@@ -14,6 +14,20 @@ ACTIONS = (
         "events_per_second",
         "seconds_left",
     ),
+    warning(
+        "replay_waits_for_table",
+        "A replay of events with a partner's user ids waits until the identity table holds all of its topic.",
+        "topic",
+        "reason",
+    ),
+    info(
+        "replay_translated",
+        "A replay's memberships of a partner's user ids are translated: those of known users, and those of "
+        "users not known yet, which are parked.",
+        "replay",
+        "memberships",
+        "unmatched",
+    ),
     info("replay_moved_on", "A replay is in another state: `read`, or `cancelled`.", "replay", "state"),
     info(
         "replay_delivering",

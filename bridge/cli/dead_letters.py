@@ -13,7 +13,7 @@ import typer
 
 from bridge.cli import memory, tables
 from bridge.cli.options import ConfigFile
-from bridge.cli.replay_progress import deliver, log_beside, reading
+from bridge.cli.replay_progress import deliver, log_beside, reading, tell_translated
 from bridge.cli.run import stopped_by_signals
 from bridge.clock import SECOND, SystemClock
 from bridge.config import load
@@ -89,6 +89,7 @@ def _redrive(work: Redriving, stop: Event) -> None:
     with reading(work.tally, replay, shown=sys.stderr.isatty()):
         finished = work.take(stop)
     _tell_taken(work.tally)
+    tell_translated(work.tally, dry=False)
     if not finished:
         print("stopped; the same command goes on where it was")
         return

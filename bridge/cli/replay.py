@@ -10,7 +10,7 @@ import typer
 
 from bridge.cli import memory
 from bridge.cli.options import ConfigFile
-from bridge.cli.replay_progress import deliver, log_beside, reading, total
+from bridge.cli.replay_progress import deliver, log_beside, reading, tell_translated, total
 from bridge.cli.run import stopped_by_signals
 from bridge.clock import SystemClock
 from bridge.config import Config, load
@@ -151,6 +151,7 @@ def _read(work: Replaying, stop: Event) -> bool:
     with reading(work.tally, work.replay.id, shown=sys.stderr.isatty()):
         finished = work.read(stop)
     _tell_read(work.tally)
+    tell_translated(work.tally, dry=work.dry)
     if not finished and work.dry:
         print("stopped; nothing of it is left")
     elif not finished:

@@ -98,6 +98,18 @@ def deliver(
     return done
 
 
+def tell_translated(tally: Tally, *, dry: bool) -> None:
+    """What became of memberships of a partner's user ids, where there were any."""
+    translated = tally.translated
+    if translated is None or not (translated.matched or translated.unmatched):
+        return
+    parked = "would be parked" if dry else "parked until a browser of theirs is known"
+    print(
+        f"translated: {translated.matched:,} memberships of known users; {translated.unmatched:,} of unknown "
+        f"users {parked}"
+    )
+
+
 def total(parts: Sequence[FileRecord | Share]) -> str:
     """What several files, or shares of a forecast, are together."""
     memberships, size = sum(one.memberships for one in parts), sum(one.bytes for one in parts)

@@ -19,6 +19,7 @@ from bridge.replay.material import Material
 from bridge.replay.request import Bounds
 from bridge.segments.watch import Watching
 from bridge.spool.replays import Replay
+from bridge.translation.turn import Tally as Translated
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,6 +36,8 @@ class Tally:
     """Refused events by reason."""
     first_refused: dict[str, str] = field(default_factory=dict)
     """The first place of each reason, and what is wrong there."""
+    translated: Translated | None = None
+    """What became of memberships whose users have a partner's ids, once that is known."""
 
 
 class _Watching(SilentObserver):

@@ -10,7 +10,7 @@ import structlog
 from bridge.clock import SECOND
 from bridge.config import Config
 from bridge.ingest.client_settings import client_settings, reader_settings
-from bridge.ingest.cluster import AdminTopicIds
+from bridge.ingest.cluster import AdminTopicIds, TopicIds
 from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
 from bridge.sync.table.follower import Follower, FollowerParts
@@ -36,6 +36,33 @@ _PREFETCH = 64_000_000
 def topic_of(config: Config) -> str | None:
     """The topic that streams have their users translated by; None: no stream has."""
     return next((stream.identify.table for stream in config.streams if stream.identify is not None), None)
+
+
+def follower(
+    config: Config, topic: str, outside: Outside, table: Table, beat: Callable[[], None]
+) -> Follower:
+    """What keeps the table up to its topic.
+
+    Raises:
+        BridgeError: The Kafka client does not take the settings.
+    """
+    return Follower(
+        FollowerParts(
+            settings=reader_settings(config.kafka, window_bytes=_PREFETCH),
+            topic=topic,
+            ids=topic_ids(config, outside),
+            clock=outside.clock,
+            beat=beat,
+            consumer=outside.kafka.consumer,
+        ),
+        table,
+    )
+
+
+def topic_ids(config: Config, outside: Outside) -> TopicIds:
+    """Who the cluster and its topics are."""
+    admin = outside.kafka.admin({"log_level": 0, **client_settings(config.kafka)})
+    return outside.topic_ids or AdminTopicIds(admin)
 
 
 class IdentityTable:
@@ -82,17 +109,8 @@ class IdentityTable:
         if table is None:
             return
         with table:
-            admin = self._outside.kafka.admin({"log_level": 0, **client_settings(self._config.kafka)})
-            self._follower = Follower(
-                FollowerParts(
-                    settings=reader_settings(self._config.kafka, window_bytes=_PREFETCH),
-                    topic=self._topic,
-                    ids=self._outside.topic_ids or AdminTopicIds(admin),
-                    clock=self._outside.clock,
-                    beat=partial(self._beat, THREAD),
-                    consumer=self._outside.kafka.consumer,
-                ),
-                table,
+            self._follower = follower(
+                self._config, self._topic, self._outside, table, partial(self._beat, THREAD)
             )
             self._table = table
             self._follower.run(stop)

@@ -4,7 +4,8 @@
 2. Decode them again, some at a time. What passes is sealed into a replay, and only then are the files written
    anew without it. A death in between leaves letters whose events are in the replay: the next call goes on
    with the same replay, in which the same event twice is one.
-3. Deliver the replay: `replay_delivery`.
+3. Translate what has a partner's user ids: `replay_translation`.
+4. Deliver the replay: `replay_delivery`.
 
 A bridge may write letters meanwhile: their files appear whole, and those that came after the first look are
 for the next call. The run of a file that is there may not be published yet, and where its bridge dies it
@@ -37,6 +38,7 @@ from bridge.service.opening import open_spool
 from bridge.service.outside import Outside
 from bridge.service.pressure import crowded
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
+from bridge.service.replay_translation import ReplayTranslation
 from bridge.service.taxonomies import judged_beside
 from bridge.spool.disk import Disk
 from bridge.spool.locks import Lock
@@ -103,9 +105,7 @@ class Redriving:
             for path in portion.ended:
                 if passed := self._passed.pop(path, None):
                     drop_letters(path, passed, self.spool.temporary_directory, self.disk)
-        if self.replay is not None:
-            self._conclude(self.replay)
-        return True
+        return self.replay is None or self._conclude(self.replay, stop)
 
     def deliver(self, replay: Replay, stop: threading.Event, tell: Callable[[Delivery], None]) -> bool:
         """Wait until one of the undelivered is through; as `ReplayDelivery.run`."""
@@ -155,14 +155,24 @@ class Redriving:
             only_copy=True,
         )
 
-    def _conclude(self, replay: Replay) -> None:
-        """All is taken: it may be delivered. One that died before it held anything has nothing to deliver."""
+    def _conclude(self, replay: Replay, stop: threading.Event) -> bool:
+        """All is taken: it may be delivered. One that died before it held anything has nothing to deliver.
+
+        False: stopped before, and to be gone on with.
+        """
+        translation = ReplayTranslation(
+            config=self.config, outside=self.outside, spool=self.spool, see_room=self._see_room
+        )
+        self.tally.translated = translation.run(replay, stop, dry=False)
+        if self.tally.translated is None:
+            return False
         self.replay = None
         if replay.runs():
             self.spool.replays.move_on(replay, ReplayState.READ)
             self.undelivered.append(replay)
         else:
             self.spool.replays.remove(replay)
+        return True
 
     def _tell_stays(self, letter: DeadLetter, reason: str, detail: str) -> None:
         self.tally.refused[reason] += 1

@@ -2,7 +2,8 @@
 
 1. Ask what the topics hold of that time, or look at the files. Nothing is written before that is clear.
 2. Read all of it into runs of the replay's own. Stopped or killed, it goes on there.
-3. Deliver them, or see them delivered: `replay_delivery`.
+3. Translate what has a partner's user ids: `replay_translation`.
+4. Deliver them, or see them delivered: `replay_delivery`.
 """
 
 import threading
@@ -27,6 +28,7 @@ from bridge.service.opening import open_spool, opened_beside
 from bridge.service.outside import Outside
 from bridge.service.pressure import room_for_replays
 from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
+from bridge.service.replay_translation import ReplayTranslation
 from bridge.service.taxonomies import judged_beside
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool
@@ -93,7 +95,7 @@ class Replaying:
             if isinstance(error, NoRoom) or isinstance(self.material, ArchiveMaterial):
                 self.spool.replays.remove(self.replay)
             raise
-        finished = finished and self._merge(stop)
+        finished = finished and self._translate(stop) and self._merge(stop)
         if finished and not self.dry:
             self.spool.replays.move_on(self.replay, ReplayState.READ)
         return finished
@@ -104,6 +106,18 @@ class Replaying:
             config=self.config, outside=self.outside, spool=self.spool, replay=self.replay
         )
         return delivery.run(stop, tell)
+
+    def _translate(self, stop: threading.Event) -> bool:
+        """No user of it is to be translated any more; False: stopped before."""
+        translation = ReplayTranslation(
+            config=self.config, outside=self.outside, spool=self.spool, see_room=self._see_room
+        )
+        try:
+            self.tally.translated = translation.run(self.replay, stop, dry=self.dry)
+        except NoRoom:
+            self.spool.replays.remove(self.replay)
+            raise
+        return self.tally.translated is not None
 
     def _merge(self, stop: threading.Event) -> bool:
         """Few runs stay open for as long as it is history; False: stopped before."""

@@ -22,6 +22,11 @@ class Collected:
         self.rows = 0
         """How many."""
 
+    @property
+    def full(self) -> bool:
+        """They are to be sealed before more is read."""
+        return self.rows >= SEALED_ROWS
+
     def add(self, piece: Piece) -> None:
         """Take them."""
         if piece.rows.is_empty():
@@ -70,7 +75,7 @@ def carry_out(
         watch()
         tallies[piece.audience] = tallies.get(piece.audience, Tally()) + piece.tally
         collected.add(piece)
-        if collected.rows >= SEALED_ROWS:
+        if collected.full:
             collected.seal(store, now())
     collected.seal(store, now(), turn.progress.positions())
     return tallies

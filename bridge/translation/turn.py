@@ -16,6 +16,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.spool.run import Run
 from bridge.sync.table.snapshot import Snapshot
+from bridge.translation.joining import join
 from bridge.translation.progress import Progress
 from bridge.translation.rules import mapped, taken_back
 from bridge.translation.shelf import Shelf, unresolved
@@ -98,18 +99,14 @@ class Turn:
             yield from self._taken_back(namespace, own)
 
     def _new(self, source: Audience) -> Iterator[Piece]:
-        waiting = [run for run in self.runs if run.number > self.done.run and source in run.audiences]
-        if not waiting:
-            return
-        oldest = min(run.audiences[source].oldest_read_at for run in waiting)
-        reader = self.snapshot.reader(source.user_namespace)
-        for rows in Shelf(source, waiting).above(self.done.run):
-            found = mapped(source.resolved, rows, reader.join(rows["user"].unique().sort()))
+        for joined in join(source, self.runs, self.done.run, self.snapshot):
             yield Piece(
                 audience=source.resolved,
-                rows=found.rows,
-                oldest_read_at=oldest,
-                tally=Tally(matched=found.matched, unmatched=len(rows) - found.matched),
+                rows=joined.found.rows,
+                oldest_read_at=joined.oldest_read_at,
+                tally=Tally(
+                    matched=joined.found.matched, unmatched=len(joined.waiting) - joined.found.matched
+                ),
             )
 
     def _found(self, source: Audience) -> Iterator[Piece]:

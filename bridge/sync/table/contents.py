@@ -8,16 +8,22 @@ each step of a merge.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Self, TypeAlias
 from zlib import crc32
 
 import msgspec
+
+from bridge.spool.disk import refusals
 
 Key: TypeAlias = tuple[str, str]
 """Namespace and id: what the rows of a layer are sorted by."""
 
 FIRST: Key = ("", "")
 """Not above any key."""
+
+FILE_NAME = "contents"
+"""Of the file, in the table's folder."""
 
 _DIGITS = 8
 
@@ -72,6 +78,8 @@ class Contents:
     """When all layers were last merged, and what is long forgotten went, epoch ms."""
     layers: tuple[LayerRecord, ...] = ()
     """The oldest first: batches taken later are in later layers."""
+    complete: bool = False
+    """It has held all of its topic once, since it was made (anew)."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -135,6 +143,21 @@ class Contents:
 
     def _number_after(self, slab: SlabRecord | None) -> int:
         return self.next_number if slab is None else max(self.next_number, slab.number + 1)
+
+
+def read(directory: Path) -> Contents | None:
+    """What is in the table of this folder, without layers that hold nothing; None: there is none.
+
+    Raises:
+        ValueError: The file is not what was written.
+        SpoolFailed: It cannot be read.
+    """
+    path = directory / FILE_NAME
+    with refusals(path):
+        try:
+            return Contents.decode(path.read_bytes()).tidied()
+        except FileNotFoundError:
+            return None
 
 
 def _from(layer: LayerRecord, start: Key) -> LayerRecord:

@@ -231,6 +231,7 @@ class Follower:
             _log.warning("identity_messages_skipped", topic=self._parts.topic, messages=counts)
         self._window = Window()
         if not self._ends and not self.caught_up:
+            self._table.completed()
             self._caught_up.set()
             _log.info("identity_table_caught_up", topic=self._parts.topic, bytes=self._table.usage())
 

@@ -23,7 +23,15 @@ import structlog
 from bridge.clock import Clock
 from bridge.spool.disk import Disk, DurableFile, fatal, refusals, size_of, write_durably
 from bridge.spool.locks import Lock
-from bridge.sync.table.contents import Contents, Key, LayerRecord, SlabRecord, TopicIdentity
+from bridge.sync.table.contents import (
+    FILE_NAME,
+    Contents,
+    Key,
+    LayerRecord,
+    SlabRecord,
+    TopicIdentity,
+    read,
+)
 from bridge.sync.table.layer import Part
 from bridge.sync.table.merging import FORGOTTEN_AFTER, Plan, Sizes, merged, plan_merge
 from bridge.sync.table.rows import SCHEMA
@@ -33,8 +41,6 @@ from bridge.sync.table.slab_writer import SlabWriter
 from bridge.sync.table.snapshot import Snapshot
 
 _log = structlog.get_logger()
-
-_CONTENTS = "contents"
 
 
 class Table:
@@ -101,6 +107,11 @@ class Table:
         return self._contents.positions
 
     @property
+    def complete(self) -> bool:
+        """It has held all of its topic once, since it was made (anew)."""
+        return self._contents.complete
+
+    @property
     def damaged(self) -> bool:
         """Somebody found that a slab is not what was written: it is to be made anew (`restart`)."""
         return self._damaged.is_set()
@@ -142,6 +153,16 @@ class Table:
         known_at = max(now, self._contents.known_at + 1)
         written = self._written(window.with_columns(known_at=pl.lit(known_at, dtype=pl.Int64)))
         self._change(self._contents.with_batch(written, positions, known_at))
+
+    def completed(self) -> None:
+        """It holds all that is in the topic, durably said: others may go by it (`looking.look`).
+
+        Raises:
+            SpoolFull: There is no room; nothing has changed.
+            SpoolFailed: The disk failed.
+        """
+        if not self.complete:
+            self._change(replace(self._contents, complete=True))
 
     def merge_step(self, now: int) -> bool:
         """Merge on, or begin to, where there is something to merge; whether there was.
@@ -208,7 +229,7 @@ class Table:
 
     def _change(self, contents: Contents) -> None:
         """These are the contents, durably; slabs that are in them no more go."""
-        write_durably(self._disk, self._directory / "tmp", self._directory / _CONTENTS, contents.encode())
+        write_durably(self._disk, self._directory / "tmp", self._directory / FILE_NAME, contents.encode())
         before = set(self._slabs)
         self._take(contents)
         for number in before - set(self._slabs):
@@ -231,7 +252,7 @@ class Table:
         """What is there, less what a process that died left behind."""
         known = Contents()
         try:
-            known = self._read()
+            known = read(self._directory) or Contents()
             self._take(known)
         except (ValueError, TableDamaged) as damage:
             _log.error("identity_table_damaged", reason=f"{self._directory}: {damage}")
@@ -239,14 +260,6 @@ class Table:
             self._take(Contents(known_at=known.known_at, next_number=known.next_number))
             self._damaged.set()
         self._clean_up()
-
-    def _read(self) -> Contents:
-        path = self._directory / _CONTENTS
-        with refusals(path):
-            try:
-                return Contents.decode(path.read_bytes()).tidied()
-            except FileNotFoundError:
-                return Contents()
 
     def _clean_up(self) -> None:
         """The folder is synced before: in a power cut older contents might come back and miss slabs."""
