@@ -145,8 +145,8 @@ class Translating:
         return True
 
     def _known(self) -> Mapping[str, frozenset[Audience]]:
-        """What was ever sent to, of the audiences that are translated into."""
-        sent = self._ledger.audiences().keys()
+        """What was ever sent to, or will be, of the audiences that are translated into."""
+        sent = reached(self._spool, self._ledger)
         return {
             stream.identify.from_: frozenset(stream.audiences()) & sent
             for stream in self._config.streams
@@ -187,6 +187,21 @@ def kept_longer(config: Config) -> dict[Audience, int]:
                 for one in (audience, source):
                     found[one] = max(found.get(one, config.spool.retention), stream.identify.park)
     return found
+
+
+def reached(spool: Spool, ledger: Ledger) -> frozenset[Audience]:
+    """What was ever sent to, or a replay in the spool may send to; to be asked after the table was.
+
+    A replay may have been translated by an earlier table: who has opted out since is taken out of what it is
+    going to send. What it has read is in its runs before it asks the table, resolved or not.
+    """
+    replayed = {
+        audience.resolved if audience.unresolved else audience
+        for replay in spool.replays.all()
+        for run in replay.runs()
+        for audience in run.audiences
+    }
+    return replayed | ledger.audiences().keys()
 
 
 def progress_of(runs: tuple[Run, ...]) -> dict[Audience, AudienceState]:
