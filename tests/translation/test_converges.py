@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bridge.clock import HOUR
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import pending
+from bridge.service.translating import reached
 from bridge.spool.store import Sizes
 from bridge.sync.table.table import Table
 from bridge.translation import shelf, translator
@@ -148,7 +149,7 @@ class World:
             runs=runs,
             snapshot=self.table.snapshot(),
             done=done,
-            known={"acme": frozenset(self.site.ledger.audiences())},
+            known={"acme": reached(self.site.spool, self.site.ledger)},
             now=self.site.clock.now(),
         )
 
