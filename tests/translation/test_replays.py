@@ -34,22 +34,21 @@ from tests.translation.test_converges import (
 ARCHIVE = PARTITIONS
 """Stands for the partition of events that no live bridge ever reads."""
 
+made = st.lists(events, min_size=1, max_size=4)
+killed_after = st.sampled_from([None, None, None, 0, 1, 2, 3, 4, 5])
+since = st.sampled_from([0, 0, 0, 3, 6])
+until = st.sampled_from([None, None, 4, SECONDS])
 replays = st.tuples(
-    st.just("replay"),
-    st.sampled_from(["topic", "archive", "archive"]),
-    st.integers(0, SECONDS),
-    st.sampled_from([None, None, 4, SECONDS]),
-    st.sampled_from([None, None, None, 0, 1, 2, 3, 4, 5, 6]),
+    st.just("replay"), st.sampled_from(["topic", "archive"]), made, since, until, killed_after
 )
-with_replays = st.one_of(
-    commands,
-    commands,
-    st.tuples(st.just("archive"), st.lists(events, min_size=1, max_size=4)),
+of_replays = st.one_of(
     replays,
     replays,
-    st.tuples(st.just("resume"), st.sampled_from([None, 0, 1, 2, 3])),
+    replays,
+    st.tuples(st.just("resume"), killed_after),
     st.tuples(st.just("deliver_replays"), st.sampled_from([320, 10_000])),
 )
+with_replays = st.booleans().flatmap(lambda replayed: of_replays if replayed else commands)
 
 
 class Replayed:
@@ -91,6 +90,7 @@ class ReplayWorld(World):
         """What replays with an end say beside `said`: later events decide about it that are never sent."""
 
     def archive(self, made):
+        """Events that no live bridge ever reads."""
         for _, user, second, remove_all, segments in made:
             self.archived.append(
                 {
@@ -104,9 +104,10 @@ class ReplayWorld(World):
                 }
             )
 
-    def replay(self, what, since, until, killed_after):
-        """All that is there of that time is read, in two windows, and translated."""
+    def replay(self, what, more, since, until, killed_after):
+        """After some more, all that is there of that time is read, in two windows, and translated."""
         since, until = (None if at is None else EVENT_TIME + at * 1000 for at in (since, until))
+        (self.archive if what == "archive" else self.produce)(more)
         source = self.archived if what == "archive" else [event for events in self.topic for event in events]
         read = [event for event in source if event["event_time"] >= since]
         if not read or (until is not None and since >= until):
