@@ -313,3 +313,17 @@ def test_replays_among_events_mappings_and_opt_outs_converge(plan):
     What they find nobody for is parked, and found once a browser is known, like what was read live.
     """
     _run(plan)
+
+
+def test_an_opt_out_reaches_what_a_replay_is_yet_to_send(tmp_path):
+    """The replay was translated before, into an audience that nothing was sent to or read for yet."""
+    with structlog.testing.capture_logs():
+        world = ReplayWorld(tmp_path)
+        world.run(
+            [
+                ("sync", [(1, 1, 1, False)]),
+                ("replay", "archive", [(0, 1, 3, False, {1: 0})], 0, None, None),
+                ("sync", [(1, 0, 6, False)]),
+            ]
+        )
+    assert world.site.state() == {}
