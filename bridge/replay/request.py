@@ -113,7 +113,13 @@ def chosen(config: Config, names: tuple[str, ...]) -> tuple[Stream, ...]:
 
 
 def complete(config: Config, streams: tuple[Stream, ...]) -> bool:
-    """Whether no other stream feeds an audience of these: then their topics tell all that is newer."""
+    """Whether no other stream feeds an audience of these: then their topics tell all that is newer.
+
+    Those of streams with `identify` do not: opt-outs are in no topic of events, nor is what was sent by
+    mappings that are gone.
+    """
+    if any(stream.identify is not None for stream in streams):
+        return False
     own = {audience for stream in streams for audience in stream.audiences()}
     others = (stream for stream in config.streams if stream not in streams)
     return not any(audience in own for stream in others for audience in stream.audiences())

@@ -201,7 +201,7 @@ def reached(spool: Spool, ledger: Ledger) -> frozenset[Audience]:
         for run in replay.runs()
         for audience in run.audiences
     }
-    return replayed | ledger.audiences().keys()
+    return frozenset(replayed).union(ledger.audiences())
 
 
 def progress_of(runs: tuple[Run, ...]) -> dict[Audience, AudienceState]:

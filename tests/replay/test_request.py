@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config import Config, Stream
+from bridge.config.model import IdentifySettings
 from bridge.errors import UsageError
 from bridge.ingest.partition import Partition
 from bridge.replay.request import (
@@ -294,3 +295,16 @@ def test_an_unknown_stream_is_refused(config):
 def test_whether_the_streams_tell_all_that_is_newer(config, names, whole):
     """They do, unless another stream feeds one of their audiences: then the horizon has to judge."""
     assert complete(config, chosen(config, names)) is whole
+
+
+def test_the_horizon_judges_what_is_translated(config):
+    """Opt-outs are in no topic of events: a stream with `identify` does not tell all that is newer."""
+    identified = [
+        stream.model_copy(update={"identify": IdentifySettings.model_validate({"from": "acme"})})
+        if stream.name == "apart"
+        else stream
+        for stream in config.streams
+    ]
+    config = config.model_copy(update={"streams": tuple(identified)})
+    assert not complete(config, chosen(config, ("apart",)))
+    assert complete(config, chosen(config, ("display",)))
