@@ -13,6 +13,7 @@ from collections.abc import Callable
 import polars as pl
 
 from bridge.audience.audience import Audience
+from bridge.audience.merge import latest
 from bridge.audience.rows import schema
 from bridge.spool.run import Run
 from bridge.spool.store import RunStore
@@ -76,23 +77,28 @@ def translate(
 
 def _divided(source: Audience, joined: Joined, until: int | None) -> tuple[Piece, Piece]:
     """The rows of known users, those that only decide too; and those that are to be parked."""
-    sent = pl.lit(value=True) if until is None else pl.col("event_time") < until
-    matched = joined.waiting.filter(sent & joined.known).height
-    waits = joined.waiting.filter(sent & ~joined.known).select(*schema(source))
+    unknown = joined.unknown
+    matched = _sent(joined.waiting, until).height - _sent(unknown, until).height
+    waits = unknown if until is None else _sent(latest(source, unknown), until)
     return (
         Piece(
             audience=source.resolved,
-            rows=joined.rows,
+            rows=joined.found.rows,
             oldest_read_at=joined.oldest_read_at,
             tally=Tally(matched=matched),
         ),
         Piece(
             audience=source,
-            rows=waits,
+            rows=waits.select(*schema(source)),
             oldest_read_at=joined.oldest_read_at,
             tally=Tally(unmatched=waits.height),
         ),
     )
+
+
+def _sent(rows: pl.DataFrame, until: int | None) -> pl.DataFrame:
+    """Without those that only decide."""
+    return rows if until is None else rows.filter(pl.col("event_time") < until)
 
 
 def _newest_unresolved(runs: tuple[Run, ...]) -> int:
