@@ -178,13 +178,17 @@ class World:
                 if id_ == f"u{event['user']}" and event["event_time"] > opted_out_at:
                     place = (event["event_time"], "t", event["partition"], event["offset"])
                     self.said[place, browser] = {**event, "user_id": _uuid(browser)}
-        if not translated and DISPLAY not in self.site.ledger.audiences():
-            return  # nothing was ever sent that could be taken back
+        if not translated and not self.anything_to_take_back():
+            return
         for id_, at in self.opt_outs().items():
             if at > self.opted_out.get(id_, 0):
                 for browser in (1, 2):
                     if self.model.newest("acme", id_, browser) is not None:
                         self.take_back(id_, browser, at, live, translated)
+
+    def anything_to_take_back(self):
+        """Something was ever sent."""
+        return DISPLAY in self.site.ledger.audiences()
 
     def take_back(self, id_, browser, at, live, translated):
         """The browser leaves everything at the opt-out, or after what was said of it since."""
