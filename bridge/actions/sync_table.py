@@ -58,5 +58,12 @@ ACTIONS = (
         "The disk has no room, or the table is made anew; nothing is lost, and it is tried again by itself.",
         "reason",
     ),
+    warning(
+        "nobody_translates",
+        "The spool holds memberships by partner ids that wait to be translated, and no stream has `identify` "
+        "any more: they stay.",
+        "memberships",
+        "remedy",
+    ),
 )
 """What it tells."""

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,9 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli import file_way, segments, tables
+from bridge.cli import file_way, segments, tables, translation
 from bridge.cli.options import ConfigFile
-from bridge.clock import MINUTE, SECOND, SystemClock
+from bridge.cli.times import seconds, time, time_or_none, time_to
+from bridge.clock import SystemClock
 from bridge.config import load
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.service.file_way import follow
@@ -56,6 +56,9 @@ def _page(found: Status) -> Iterator[RenderableType]:
     yield _quotas(found)
     yield Text()
     yield _audiences(found) if found.audiences else Text("no audience waits")
+    if found.translation is not None:
+        yield Text()
+        yield from translation.page(found.translation, found.at)
     if found.replays:
         yield Text()
         yield _replays(found)
@@ -82,13 +85,13 @@ def _quotas(found: Status) -> Table:
         table.add_row(
             account.name,
             _share(f"{used.files_used:,} of {used.files_limit:,}", used.files_used, used.files_limit),
-            _time_to(used.files_reset_at, found.at),
+            time_to(used.files_reset_at, found.at),
             _share(
                 f"{format_size(used.bytes_used)} of {format_size(used.bytes_limit)}",
                 used.bytes_used,
                 used.bytes_limit,
             ),
-            _time_to(used.bytes_reset_at, found.at),
+            time_to(used.bytes_reset_at, found.at),
             _closed(account, found.at),
         )
     return table
@@ -103,7 +106,7 @@ def _share(text: str, used: int, limit: int) -> Text:
 def _closed(account: AccountStatus, now: int) -> str:
     if account.closed_until is None:
         return ""
-    return f"counts as spent for {_time_to(account.closed_until, now)}"
+    return f"counts as spent for {time_to(account.closed_until, now)}"
 
 
 def _audiences(found: Status) -> Table:
@@ -115,9 +118,9 @@ def _audiences(found: Status) -> Table:
             status.audience.account,
             status.audience.label,
             f"{status.memberships:,}",
-            format_duration(_seconds(found.at - status.oldest_read_at)),
+            format_duration(seconds(found.at - status.oldest_read_at)),
             _due(status, found.at),
-            _time_or_none(status.horizon),
+            time_or_none(status.horizon),
         )
     return table
 
@@ -125,7 +128,7 @@ def _audiences(found: Status) -> Table:
 def _due(status: AudienceStatus, now: int) -> str:
     if status.waiting.unconfirmed:
         return "when its last file is confirmed"
-    return "now" if status.due_at <= now else f"in {_time_to(status.due_at, now)}"
+    return "now" if status.due_at <= now else f"in {time_to(status.due_at, now)}"
 
 
 def _unfinished(files: list[FileStatus]) -> Table:
@@ -135,7 +138,7 @@ def _unfinished(files: list[FileStatus]) -> Table:
         table.add_row(
             file.name,
             _state(file.state),
-            _time(file.created_at),
+            time(file.created_at),
             str(status.attempts or 0),
             format_size(file.bytes),
             file.detail,
@@ -153,7 +156,7 @@ def _files(found: Status) -> Table:
             file.name,
             f"{file.audience.account}: {file.audience.label}",
             _state(file.state),
-            "" if file.uploaded_at is None else _time(file.uploaded_at),
+            "" if file.uploaded_at is None else time(file.uploaded_at),
             f"{file.memberships:,}",
             format_size(file.bytes),
             _word(status),
@@ -177,8 +180,8 @@ def _replays(found: Status) -> Table:
         table.add_row(
             status.name,
             status.state,
-            _time_or_none(status.since),
-            _time_or_none(status.until),
+            time_or_none(status.since),
+            time_or_none(status.until),
             f"{status.memberships:,}",
             f"{status.files:,}",
         )
@@ -192,30 +195,11 @@ def _histories(found: Status) -> Table:
         table.add_row(
             status.audience.account,
             status.audience.label,
-            _time_or_none(status.horizon),
-            _time_or_none(status.history_from),
+            time_or_none(status.horizon),
+            time_or_none(status.history_from),
         )
     return table
 
 
 def _state(state: FileState) -> Text:
     return Text(state, style=COLOURS.get(state, ""))
-
-
-def _time(instant: int) -> str:
-    return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _time_or_none(instant: int | None) -> str:
-    return "none" if instant is None else _time(instant)
-
-
-def _time_to(instant: int, now: int) -> str:
-    """Whole seconds below a minute, else without them."""
-    left = _seconds(instant - now)
-    return format_duration(left if left < MINUTE else left - left % MINUTE)
-
-
-def _seconds(duration: int) -> int:
-    """The duration without its milliseconds; 0 reads `0ms`, and a second is not worth more words."""
-    return max(SECOND, duration - duration % SECOND)

@@ -22,6 +22,7 @@ from bridge.service.unknown_file import unknown_file
 from bridge.spool.footer import Position
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
+from bridge.translation.progress import TRANSLATION
 from bridge.units import iso, iso_or_none
 
 
@@ -151,8 +152,13 @@ def _run_way(made_of: RunRange, run: Run | None, offsets: tuple[Position, ...]) 
 
 
 def _filling(audience: Audience, run: Run, topics: Topics) -> Iterator[Position]:
-    """How far the run took the topics that may fill the audience; those of no stream (any more) may."""
+    """How far the run took the topics that may fill the audience; those of no stream (any more) may.
+
+    How far partner ids were translated stands among the positions, and is of no topic.
+    """
     for position in run.footer.positions:
+        if position.cluster_id == TRANSLATION:
+            continue
         stream = topics.stream_of(position.topic)
         if stream is None or _fills(stream, audience):
             yield position

@@ -34,10 +34,12 @@ from bridge.service.page.front import FrontPage
 from bridge.service.reconciling import Reconciliations
 from bridge.service.segment_keeper import SegmentKeeper
 from bridge.service.translating import Translating
+from bridge.service.translation_status import REMEDY, untranslated
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
 from bridge.spool.locks import LockHeld
 from bridge.spool.openness import open_to_others
+from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
 
@@ -98,6 +100,7 @@ class Service:
     def _work(self, held: Opened, stop: threading.Event) -> None:
         self._front.opened = held.spool
         _warn_if_open(self._config.spool.directory)
+        _warn_if_untranslated(self._config, held.spool)
         housekeeping = self._housekeeping(held)
         keeper = SegmentKeeper(
             self._config, held.spool, self._outside, lambda now: self._health.beat("segments", now)
@@ -200,6 +203,12 @@ def _warn_if_open(directory: Path) -> None:
             folders=[str(folder) for folder in folders],
             remedy="chmod o-rwx them, as the spool holds user ids",
         )
+
+
+def _warn_if_untranslated(config: Config, spool: Spool) -> None:
+    rows = untranslated(config, spool.runs())
+    if rows:
+        log.warning("nobody_translates", memberships=rows, remedy=REMEDY)
 
 
 def _writable(directory: Path) -> bool:

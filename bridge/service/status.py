@@ -33,6 +33,7 @@ from bridge.deliver.waiting import (
 from bridge.service.opening import LEDGER
 from bridge.service.replay_delivery import Delivery, held
 from bridge.service.segment_status import StreamSegments, top
+from bridge.service.translation_status import Translation, translation, untranslated_note
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
@@ -151,6 +152,8 @@ class Status:
     """The newest first."""
     segments: tuple[StreamSegments, ...] = ()
     """The unknown segments of each stream that names a taxonomy, the most frequent ones."""
+    translation: Translation | None = None
+    """How far partner ids are translated; None: no stream has `identify`."""
 
     def to_json(self) -> dict[str, object]:
         """The object of `status --json`."""
@@ -163,6 +166,7 @@ class Status:
             "replays": [_replay_json(replay) for replay in self.replays],
             "files": [{**file_json(file), "overdue": file.overdue} for file in self.files],
             "segments": [segments.to_json() for segments in self.segments],
+            "translation": None if self.translation is None else self.translation.to_json(self.at),
         }
 
 
@@ -222,13 +226,14 @@ def _status(config: Config, now: int, known: _Known) -> Status:
     segments, unreadable = top(config)
     return Status(
         at=now,
-        notes=(*known.notes, *unreadable),
+        notes=(*known.notes, *unreadable, *untranslated_note(config, runs)),
         accounts=tuple(_account(account, known, states, now) for account in config.accounts),
         audiences=tuple(sorted(found, key=lambda status: (status.oldest_read_at, status.audience))),
         histories=tuple(_histories(runs, states)),
         replays=tuple(_replay(replay, states, ledger) for replay in known.replays),
         files=_files(ledger, config, now) if ledger else (),
         segments=segments,
+        translation=translation(config, runs),
     )
 
 
@@ -288,7 +293,7 @@ def _waiting(
 def _histories(runs: Sequence[Run], states: Mapping[Audience, AudienceState]) -> Iterator[HistoryStatus]:
     oldest: dict[Audience, int] = {}
     for run in runs:
-        for audience in run.audiences:
+        for audience in audiences([run]):
             sealed_at = run.footer.oldest_sealed_at
             oldest[audience] = min(oldest.get(audience, sealed_at), sealed_at)
     for audience in sorted(oldest.keys() | states):
@@ -418,6 +423,7 @@ def file_json(status: FileStatus) -> dict[str, object]:
 
 
 def _fields(audience: Audience) -> dict[str, object]:
-    """The audience's fields under the contract's names; what is empty is null."""
+    """The audience's fields under the contract's names; what is empty is null. None is unresolved."""
     fields: dict[str, object] = asdict(audience)
+    del fields["unresolved"]
     return {name: None if value == "" else value for name, value in fields.items()}

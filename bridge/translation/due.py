@@ -37,6 +37,13 @@ class Waits:
         )
 
 
+def due_at(waits: Waits, roll: RollSettings) -> int | None:
+    """When rows that wait are due by age or size, as an audience of theirs is, epoch ms; None: none wait."""
+    if waits.oldest_read_at is None:
+        return None
+    return waits.oldest_read_at + (0 if waits.bytes >= roll.max_bytes else roll.max_age)
+
+
 def is_due(waits: Waits, roll: RollSettings, *, now: int, last: int, drain: bool) -> bool:
     """Whether there is a turn now.
 
@@ -50,8 +57,7 @@ def is_due(waits: Waits, roll: RollSettings, *, now: int, last: int, drain: bool
         last: When the last turn was, or the process began, epoch ms.
         drain: Nothing more will come: everything is due.
     """
-    if waits.oldest_read_at is not None and (
-        drain or now - waits.oldest_read_at >= roll.max_age or waits.bytes >= roll.max_bytes
-    ):
+    at = due_at(waits, roll)
+    if at is not None and (drain or now >= at):
         return True
     return waits.changed and (drain or now - last >= roll.max_age)

@@ -1,4 +1,4 @@
-"""The table as another process writes it, for one that only joins."""
+"""The table as another process writes it, for one that only joins, or tells of it."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ from bridge.sync.table.contents import Contents, read
 from bridge.sync.table.layer import Part
 from bridge.sync.table.slab import Slab, TableDamaged, file_name
 from bridge.sync.table.snapshot import Snapshot
+
+_REMEDY = "the identity table is made anew from its topic"
 
 _TRIES = 20
 """A slab may be merged away before it is opened; then the contents are new ones."""
@@ -31,13 +33,42 @@ def look(directory: Path) -> Snapshot | None:
                 raise
 
 
+def known(directory: Path) -> Contents:
+    """What the table consists of; of one that is not there, nothing. No slab is opened.
+
+    Raises:
+        TableDamaged: It is not what was written.
+        SpoolFailed: It cannot be read.
+    """
+    before = None
+    while contents := _contents(directory):
+        missing = _missing(directory, contents)
+        if missing is None:
+            return contents
+        if contents == before:  # else it was merged away meanwhile
+            raise TableDamaged(f"{missing}: it is not there, or its size differs: {_REMEDY}")
+        before = contents
+    return Contents()
+
+
+def _missing(directory: Path, contents: Contents) -> Path | None:
+    """The first slab that is not there as the contents have it."""
+    for slab in (slab for layer in contents.layers for slab in layer):
+        path = directory / file_name(slab.number)
+        try:
+            if path.stat().st_size == slab.bytes:
+                continue
+        except OSError:
+            pass
+        return path
+    return None
+
+
 def _contents(directory: Path) -> Contents | None:
     try:
         return read(directory)
     except ValueError as damage:
-        raise TableDamaged(
-            f"{directory}: {damage}: the identity table is made anew from its topic"
-        ) from damage
+        raise TableDamaged(f"{directory}: {damage}: {_REMEDY}") from damage
 
 
 def _opened(directory: Path, contents: Contents) -> Snapshot:
