@@ -15,18 +15,24 @@ from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.config import Config, load
 from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
-from bridge.deliver.records import FileRecord, Outcome, Progress
+from bridge.deliver.records import FileRecord, Outcome
+from bridge.deliver.records import Progress as Delivered
 from bridge.observe.health import Health
 from bridge.observe.http import HttpServer, pages
 from bridge.observe.metrics import Metrics
 from bridge.service.expected import expect
+from bridge.service.identity import FOLDER
 from bridge.service.opening import LEDGER
 from bridge.service.page.front import FrontPage
 from bridge.spool.replays import ReplayState
 from bridge.spool.spool import Spool
+from bridge.sync.table.table import Table
+from bridge.translation.progress import Progress
+from bridge.translation.turn import Tally
 from tests.parts.audiences import frame
 from tests.parts.clocks import HandClock
 from tests.parts.delivering import user_id
+from tests.parts.identity import TOPIC, Told, window
 
 NOW = 1_793_534_400_000 + 2 * HOUR + 17 * MINUTE + 41 * SECOND
 """2026-11-01T14:17:41Z."""
@@ -51,6 +57,8 @@ streams:
      account: {display: display, mobile: mobile}}
   - {name: initech, topics: [initech.segments], format: json, segment_namespace: ep, client: Initech,
      account: {display: display, mobile: mobile}}
+  - {name: umbrella, topics: [umbrella.segments], format: json, segment_namespace: ep, client: Umbrella,
+     account: display, inventory: display, identify: {from: umbrella}}
   - {name: everyone, topics: ["^everyone[.].*"], format: json, segment_namespace: ep, hash_segments: true,
      user_namespace: partner, user_table_id: "42", account: display, inventory: display}
 """
@@ -75,7 +83,8 @@ class Lively:
         self.health = Health(lambda: True)
         self.metrics = Metrics(self.health)
         expect(self.metrics, self.config, self.clock)
-        self.audiences = [one for stream in self.config.streams for one in stream.audiences()]
+        streams = [stream for stream in self.config.streams if stream.identify is None]
+        self.audiences = [one for stream in streams for one in stream.audiences()]
         self.front = FrontPage(self.config, self.health, self.metrics, self.clock)
         self.clock.move_to(NOW - 5 * MINUTE)
         self.spool = Spool.open(self.config.spool.directory, clock=self.clock)
@@ -96,6 +105,7 @@ class Lively:
         self._confirm()
         self._replay()
         self._wait()
+        self._translate()
         if troubled:
             self._fail()
         self._count()
@@ -125,7 +135,7 @@ class Lively:
         series = series_of(account.agency, account.partner, audience.client)
         name = str(self.ledger.reserve_name(series, at))
         memberships = size // 7
-        progress = Progress(start="", stop=None, run=1, newest_event_time=at, removals_only=False)
+        progress = Delivered(start="", stop=None, run=1, newest_event_time=at, removals_only=False)
         file = FileRecord(
             name=name,
             audience=audience,
@@ -212,6 +222,27 @@ class Lively:
                 shards=shards, oldest_read_at=dict.fromkeys(shards, read_at), positions=(), now=read_at
             )
 
+    def _translate(self) -> None:
+        """Partner ids: some are translated, some are kept, some wait; and a table of mappings."""
+        (target,) = self.config.streams[3].audiences()
+        source = replace(target, user_namespace="umbrella", unresolved=True)
+        for minutes, users in ((31, 2_840), (4, 1_204)):
+            read_at = NOW - minutes * MINUTE
+            rows = frame(source, [(user, 1, 0, read_at, 0, 0, user) for user in range(users)])
+            run = self.spool.seal(
+                shards={source: rows}, oldest_read_at={source: read_at}, positions=(), now=read_at
+            )
+            if minutes > 15:  # they were due
+                done = Progress(run=run.number, known_at=read_at)
+                self.spool.seal(shards={}, oldest_read_at={}, positions=done.positions(), now=read_at)
+        with Table.open(self.config.spool.directory / FOLDER, clock=self.clock) as table:
+            table.restart(TOPIC, NOW)
+            told = [Told(f"u{user}", user, NOW, namespace="umbrella") for user in range(1, 40_001)]
+            table.append(window(told), {0: len(told)}, NOW - 4 * SECOND)
+        translation = self.metrics.translation
+        translation.translated("umbrella", Tally(matched=481_220, unmatched=305_117, found=22_934))
+        translation.table(self.spool.usage(), caught_up=True, skipped={})
+
     def _fail(self) -> None:
         name = self.upload(self.of("mobile")[0], NOW - 9 * MINUTE, 18_300_000, Outcome.GIVEN_BACK, FAILURE)
         for minutes in (8, 6, 1):
@@ -219,7 +250,10 @@ class Lively:
 
     def _count(self) -> None:
         """What the process has counted, with a look in between for the rates."""
-        ingest, rates = self.metrics.ingest, {"acme": 412, "globex": 96, "initech": 7, "everyone": 188}
+        ingest, rates = (
+            self.metrics.ingest,
+            {"acme": 412, "globex": 96, "initech": 7, "umbrella": 23, "everyone": 188},
+        )
         for stream, rate in rates.items():
             ingest.consumed(stream, rate * 8 * 3600)
             ingest.collected(stream, rate * 8 * 3600 * 2)

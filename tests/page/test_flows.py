@@ -7,6 +7,7 @@ from bridge.config import load
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
 from bridge.service.page.flows import LATELY, LEAST, Flows
+from bridge.translation.turn import Tally
 from tests.page.lively import CONFIGURATION
 
 
@@ -60,6 +61,7 @@ def test_lag_belongs_to_the_stream_of_its_topic(counted):
         "acme": 7,
         "globex": 0,
         "initech": 0,
+        "umbrella": 0,
         "everyone": 5,
     }
 
@@ -68,3 +70,12 @@ def test_a_stream_that_waits_for_room_is_said_to(counted):
     """As housekeeping tells."""
     counted.metrics.spool.paused({"acme": True, "globex": False})
     assert {name for name, flow in counted.look(0).items() if flow.paused} == {"acme"}
+
+
+def test_what_became_of_partner_ids_is_told_by_stream(counted):
+    """Of those whose users are translated, from 0 on; of others nothing."""
+    counted.metrics.translation.expect(["umbrella"])
+    assert counted.look(0)["umbrella"].translated == {"matched": 0, "unmatched": 0, "found_later": 0}
+    counted.metrics.translation.translated("umbrella", Tally(matched=3, unmatched=2, found=1))
+    assert counted.look(0)["umbrella"].translated == {"matched": 3, "unmatched": 2, "found_later": 1}
+    assert counted.look(0)["acme"].translated == {}

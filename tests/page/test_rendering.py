@@ -95,6 +95,7 @@ def test_headings_tell_the_parts(tree):
         "Last deliveries",
         "Replays",
         "Streams",
+        "Partner ids",
         "Dead letters",
         "Spool",
     ]

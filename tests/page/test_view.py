@@ -192,6 +192,21 @@ TROUBLES = {
         Tone.LOOK,
         "1 audience will hardly be delivered within the coming day",
     ),
+    "a damaged identity table": (
+        lambda seen: of_translation(seen, table={"trouble": "contents: the checksum differs"}),
+        Tone.LOOK,
+        "Contents: the checksum differs.",
+    ),
+    "an identity table that is read": (
+        lambda seen: replace(seen, caught_up=False),
+        Tone.LOOK,
+        "does not hold all of its topic yet: until then nothing is translated",
+    ),
+    "partner ids that are not translated": (
+        lambda seen: of_translation(seen, due_at=NOW - HOUR),
+        Tone.LOOK,
+        "should have been translated 1 h ago: translation_waits in the log says why not",
+    ),
     "a crowded spool": (lambda seen: replace(seen, spool_bytes=17_000_000_000), Tone.LOOK, "85% full"),
     "a full spool": (
         lambda seen: replace(seen, flows=(replace(seen.flows[0], paused=True), *seen.flows[1:])),
@@ -218,6 +233,12 @@ def of_outlook(seen, **changes):
     return replace(seen, outlooks=seen.outlooks | {"display": replace(seen.outlooks["display"], **changes)})
 
 
+def of_translation(seen, table=None, **changes):
+    found = seen.status.translation
+    changed = replace(found, table=replace(found.table, **(table or {})), **changes)
+    return replace(seen, status=replace(seen.status, translation=changed))
+
+
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_each_trouble_is_one_sentence(scene, seen, trouble):
     """What is wrong is told once, with its weight, where all else is quiet."""
@@ -242,7 +263,9 @@ def test_what_the_page_points_at_is_there(scene, seen):
     """Each link of a remark leads to a part of the page that is shown."""
     for change, *_ in TROUBLES.values():
         page = view(change(quiet(seen)), scene.config, NOW)
-        there = {"waiting", "delivered", "spool"} | {f"account-{one.name}" for one in page.accounts}
+        there = {"waiting", "delivered", "spool", "partner-ids"} | {
+            f"account-{one.name}" for one in page.accounts
+        }
         there |= {"unfinished"} if page.unfinished else set()
         assert {remark.where for remark in page.remarks} <= there | {""}
 
@@ -372,3 +395,35 @@ def test_refused_lines_are_shown_with_their_file(scene, seen):
     status = replace(confirmed.status, files=(replace(first, file=file), *others))
     shown = view(replace(confirmed, status=status), scene.config, NOW).delivered[0]
     assert (shown.state, shown.tone, shown.why) == ("confirmed", Tone.LOOK, "1,204 lines refused")
+
+
+def test_the_match_rate_of_each_stream_is_that_since_the_start(scene, seen, page):
+    """Of the memberships that were translated; what waits and is kept is the spool's, and so is the table."""
+    (umbrella,) = page.translations
+    assert (umbrella.name, umbrella.namespace, umbrella.match_rate) == ("umbrella", "umbrella", "61.2 %")
+    assert (umbrella.matched, umbrella.found) == (481_220, 22_934)
+    assert (umbrella.waiting, umbrella.age, umbrella.kept) == (1_204, "4 min", 2_840)
+    assert "topic user-sync holds 40,000 rows" in page.translation
+    assert "the newest taken 4 s ago" in page.translation
+    assert "What waits is translated in 11 min." in page.translation
+    assert b"61.2 %" in rendered(page)
+    none = replace(
+        seen, flows=tuple(replace(flow, translated={"matched": 0, "unmatched": 0}) for flow in seen.flows)
+    )
+    (umbrella,) = view(none, scene.config, NOW).translations
+    assert umbrella.match_rate == ""
+
+
+def test_without_identify_the_page_says_nothing_of_partner_ids(scene, seen):
+    """Nor of a table that is not there, nor is there a part of the page for it."""
+    plain = replace(quiet(seen), status=replace(quiet(seen).status, translation=None), caught_up=False)
+    page = view(plain, scene.config, NOW)
+    assert (page.translations, page.translation, page.remarks) == ((), "", ())
+    assert b"Partner ids" not in rendered(page)
+
+
+def test_an_identity_table_that_holds_nothing_is_said_to(scene, seen):
+    """At a first start, before anything was read of its topic."""
+    empty = of_translation(seen, table={"known_at": None}, due_at=None)
+    told = view(empty, scene.config, NOW).translation
+    assert told == "The identity table of topic user-sync holds nothing yet."

@@ -32,11 +32,14 @@ class Flows:
         """
         sums: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         refused: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        translated: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for sample in samples:
             stream = self._stream_of(sample)
             sums[sample.name][stream] += sample.value
             if sample.name == "dead_letters_total" and sample.value:
                 refused[stream][sample.labels["reason"]] = int(sample.value)
+            if sample.name == "identify_memberships_total":
+                translated[stream][sample.labels["result"]] = int(sample.value)
         rates = self._rates(sums["events_consumed_total"], elapsed)
         return tuple(
             StreamCounts(
@@ -47,6 +50,7 @@ class Flows:
                 memberships=int(sums["memberships_sealed_total"][stream.name]),
                 refused=refused[stream.name],
                 paused=sums["stream_paused"][stream.name] > 0,
+                translated=translated[stream.name],
             )
             for stream in self._topics.streams
         )

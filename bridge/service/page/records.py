@@ -42,6 +42,8 @@ class StreamCounts:
     """Events that went to the dead letters, by reason."""
     paused: bool
     """It waits for room in the spool."""
+    translated: Mapping[str, int]
+    """Memberships by partner ids, by what became of them (`s2s_bridge_identify_memberships_total`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +70,8 @@ class Seen:
     """When the process began, epoch ms."""
     unasked: tuple[str, ...] = ()
     """Accounts whose processing log did not answer when it was last asked."""
+    caught_up: bool = False
+    """The identity table, if there is one, holds all of its topic."""
     trouble: str = ""
     """Why `status` is an old one, or empty; empty: it is not."""
 
@@ -229,6 +233,28 @@ class StreamView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TranslationView:
+    """A stream whose users are translated."""
+
+    name: str
+    """Its name."""
+    namespace: str
+    """Whose ids its events carry."""
+    match_rate: str
+    """`61.2 %` of its memberships since the process began were of known users; empty: there were none."""
+    matched: int
+    """How many those were."""
+    found: int
+    """How many more for browsers that became known later."""
+    waiting: int
+    """Not translated yet."""
+    age: str
+    """Of the oldest of them; empty: none wait."""
+    kept: int
+    """Kept for users who are not known yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LettersView:
     """Dead letters of one reason, since the process began."""
 
@@ -288,6 +314,10 @@ class View:
     """The newest first."""
     streams: tuple[StreamView, ...]
     """In the order of the configuration."""
+    translations: tuple[TranslationView, ...]
+    """Of the streams whose users are translated, in the order of the configuration."""
+    translation: str
+    """How far that is, and how the identity table is, in sentences."""
     letters: tuple[LettersView, ...]
     """The most first."""
     segments: tuple[SegmentView, ...]

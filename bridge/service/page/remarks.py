@@ -23,6 +23,9 @@ SKEWED = 10 * SECOND
 CROWDED = 0.8
 """Part of `spool.max_bytes` from which on there is little left."""
 
+LATE = 10 * MINUTE
+"""Partner ids that are translated so much later than they should be are worth a look."""
+
 NAMED = 3
 """So many files are named in a sentence."""
 
@@ -38,6 +41,7 @@ def remarks(seen: Seen, config: Config, now: int) -> tuple[Remark, ...]:
         *_platform(seen),
         *_waiting(seen),
         *_segments(seen, now),
+        *_translation(seen),
         *_spool(seen, config.spool.max_bytes),
     ]
     return tuple(sorted(found, key=lambda remark: _WORST_FIRST.index(remark.tone)))
@@ -176,6 +180,26 @@ def _listed(codes: Sequence[str]) -> str:
         return f"segment {codes[0]}: its taxonomy does not hold it"
     others = f"{len(codes) - 1} or more others" if len(codes) == TOP else plural(len(codes) - 1, "other")
     return f"segment {codes[0]} and {others}: its taxonomy does not hold them"
+
+
+def _translation(seen: Seen) -> Iterator[Remark]:
+    """Why partner ids are not translated, or not in time."""
+    found = seen.status.translation
+    if found is None or not seen.working:
+        return
+    late = 0 if found.due_at is None else seen.status.at - found.due_at
+    if found.table.trouble:
+        text = _sentence(found.table.trouble)
+    elif not seen.caught_up:
+        text = "The identity table does not hold all of its topic yet: until then nothing is translated."
+    elif late > LATE:
+        text = (
+            f"Memberships by partner ids should have been translated {duration(late)} ago: "
+            f"translation_waits in the log says why not."
+        )
+    else:
+        return
+    yield Remark(tone=Tone.LOOK, text=text, where="partner-ids", link="See the streams")
 
 
 def _spool(seen: Seen, limit: int) -> Iterator[Remark]:

@@ -21,13 +21,15 @@ from bridge.service.page.records import (
     StreamCounts,
     StreamView,
     Tone,
+    TranslationView,
     View,
     WaitingView,
 )
 from bridge.service.page.remarks import remarks
-from bridge.service.page.words import Moment, count, duration, moment
+from bridge.service.page.words import Moment, count, duration, moment, relative
 from bridge.service.segment_status import StreamSegments, date
 from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus
+from bridge.service.translation_status import Translation
 from bridge.units import format_size, iso, plural
 
 MOST = 50
@@ -86,6 +88,8 @@ def view(seen: Seen, config: Config, now: int) -> View:
         delivered=tuple(_file(one, now) for one in finished[:NEWEST]),
         replays=tuple(_replay(one, now) for one in reversed(status.replays[-NEWEST:])),
         streams=tuple(_stream(flow) for flow in seen.flows),
+        translations=tuple(_translations(seen, now)),
+        translation=_translation(seen.status.translation, now),
         letters=tuple(_letters(seen.flows)),
         segments=segments[:MOST],
         more_segments="and more: s2s-bridge segments unknown tells all" if segments[MOST:] else "",
@@ -236,6 +240,38 @@ def _stream(flow: StreamCounts) -> StreamView:
         refused=sum(flow.refused.values()),
         paused=flow.paused,
     )
+
+
+def _translations(seen: Seen, now: int) -> Iterator[TranslationView]:
+    flows = {flow.stream: flow.translated for flow in seen.flows}
+    for one in seen.status.translation.streams if seen.status.translation else ():
+        counts = flows.get(one.stream, {})
+        matched, unmatched = counts.get("matched", 0), counts.get("unmatched", 0)
+        come = matched + unmatched
+        yield TranslationView(
+            name=one.stream,
+            namespace=one.namespace,
+            match_rate=f"{100 * matched / come:.1f} %" if come else "",
+            matched=matched,
+            found=counts.get("found_later", 0),
+            waiting=one.waiting,
+            age="" if one.oldest_read_at is None else duration(now - one.oldest_read_at),
+            kept=one.kept,
+        )
+
+
+def _translation(found: Translation | None, now: int) -> str:
+    if found is None:
+        return ""
+    table = found.table
+    said = [f"The identity table of topic {table.topic} holds nothing yet."]
+    if table.known_at is not None:
+        newest = relative(table.known_at, now)
+        holds = f"{plural(table.rows, 'row')}, {format_size(table.bytes)}, the newest taken {newest}"
+        said = [f"The identity table of topic {table.topic} holds {holds}."]
+    if found.due_at is not None:
+        said.append(f"What waits is translated {relative(max(found.due_at, now), now)}.")
+    return " ".join(said)
 
 
 def _letters(flows: Sequence[StreamCounts]) -> Iterator[LettersView]:
