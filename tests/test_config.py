@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.clock import DAY
 from bridge.config import Config, ConfigurationError, InventoryAccounts, load, read_secret, secret_faults
 from bridge.config.wording import section_at
 from bridge.errors import BridgeError
@@ -198,6 +199,13 @@ PLACEHOLDERS = "which feeds the same audience; give both the same"
 TOPIC = "is no topic's name; write letters, digits, dots, hyphens, underscores, or one ^regex"
 SUFFIX = "may hold letters, digits, dots, hyphens and underscores; or null for none"
 PARTNER = [("streams/0/user_namespace", "partner"), ("streams/0/user_table_id", "7")]
+
+
+def of_partner(**differing):
+    """Changes to a stream: its users have a partner's ids, which are translated."""
+    identify = changed(*differing.items(), base={"from": "acme"})
+    return [("streams/0/inventory", "display"), ("streams/0/identify", identify)]
+
 
 LOG = "accounts[0].platform.processing_log"
 PLAIN = "sends the password over http:// to another machine; write https://, or set allow_plain_http"
@@ -698,6 +706,59 @@ FAULTY = [
         [("user_sync", {"namespace": "a"}), ("streams/0/topics", "^user")],
         "user_sync.topic: is consumed by streams[0], and holds no events; keep them apart",
     ),
+    # identify
+    ([*of_partner(**{"from": REMOVED})], f"streams[0].identify.from: {MISSING}"),
+    *(
+        (
+            [*of_partner(), ("streams/0/inventory", inventory)],
+            "streams[0].inventory: must be display with identify: device ids are not translated; write it",
+        )
+        for inventory in ("event", "mobile", REMOVED)
+    ),
+    (
+        [*of_partner(), *PARTNER],
+        "streams[0].user_namespace: is for ids that are sent as they are; remove it, or identify",
+    ),
+    *(
+        (
+            [*of_partner(**{"from": name}), ("streams/0/user_namespaces", {"other": "8"})],
+            (
+                "streams[0].identify.from: is a namespace whose ids are sent as they are; write that of the "
+                "ids to translate"
+            ),
+        )
+        for name in ("mm", "other")
+    ),
+    (
+        [*of_partner(), ("user_sync", {"namespace": "acme", "sqlite_file": "f"})],
+        "user_sync.sqlite_file: is no topic, which identify needs; write user_sync.topic instead",
+    ),
+    (
+        [*of_partner(), ("user_sync", {"namespace": "acme", "topic": "other"})],
+        "streams[0].identify.table: differs from user_sync.topic; write the same",
+    ),
+    *(
+        (
+            [*of_partner(), ("streams/0/topics", [topic])],
+            "streams[0].identify.table: is consumed by streams[0], and holds no events; keep them apart",
+        )
+        for topic in ("user-sync", "^user")
+    ),
+    (
+        [*of_partner(table="a b")],
+        (
+            "streams[0].identify.table: may hold letters, digits, dots, hyphens and underscores alone; "
+            "correct it"
+        ),
+    ),
+    (
+        [*of_partner(park="soon")],
+        (
+            "streams[0].identify.park: is no duration; write a whole number and its unit, as in 500ms, 60s, "
+            "15m, 1h or 7d"
+        ),
+    ),
+    ([*of_partner(parc="7d")], "streams[0].identify.parc: unknown key; did you mean park?"),
     # environment
     (
         [("accounts/0/sftp/host", "${SFTP_HOST}")],
@@ -760,6 +821,15 @@ SOUND = [
     [("streams/0/account", {"display": "default", "mobile": "default"})],
     [("streams/0/taxonomy", "acme.csv"), ("streams/0/unknown_segments", "refuse")],
     [("streams/0/taxonomy", None)],
+    [*of_partner(), ("streams/0/user_namespaces", {"other": "8"})],
+    [*of_partner(), ("streams/0/user_namespace", "mm")],
+    [
+        *of_partner(table="t"),
+        ("user_sync", {"namespace": "acme", "topic": "t"}),
+        ("streams/0/topics", "^user"),
+    ],
+    [*of_partner(), ("user_sync", {"namespace": "acme"})],
+    [("streams/0/identify", None)],
     [("http/listen", None)],
     [("http/listen", "[::1]:0")],
     [("kafka/properties", {"client.id": "x", "security.protocol": "ssl"})],
@@ -772,6 +842,33 @@ SOUND = [
 def test_what_is_allowed_loads(tmp_path, changes):
     """The rules stop at their limits."""
     assert isinstance(loaded(tmp_path, changed(*changes)), Config)
+
+
+def test_a_bridge_has_one_identity_table(tmp_path):
+    """Each of two streams with different topics is told; with one topic, said or not, they are sound."""
+    more = {"name": "b", "topics": ["b"], "inventory": "display"}
+
+    def two(table):
+        return changed(
+            *of_partner(), ("streams/1", second("streams", **more, identify={"from": "b"} | table))
+        )
+
+    assert faults(tmp_path, two({"table": "t"})) == tuple(
+        f"streams[{number}].identify.table: differs from another stream's; a bridge has one identity table"
+        for number in (0, 1)
+    )
+    config = loaded(tmp_path, two({"table": "user-sync", "park": "7d"}))
+    assert [stream.identify.table for stream in config.streams] == ["user-sync"] * 2
+    assert [stream.identify.park for stream in config.streams] == [30 * DAY, 7 * DAY]
+
+
+def test_files_of_translated_users_are_of_the_platforms_namespace(tmp_path):
+    """Events of no namespace are the partner's; those that name another one, or mm, stay as they are."""
+    document = changed(*of_partner(), ("streams/0/user_namespaces", {"other": "8"}))
+    stream = loaded(tmp_path, document).streams[0]
+    assert list(stream.event_tables.items()) == [("acme", ""), ("mm", ""), ("other", "8")]
+    assert [audience.user_namespace for audience in stream.audiences()] == ["mm", "other"]
+    assert not any(audience.unresolved for audience in stream.audiences())
 
 
 def test_every_fault_at_once_in_the_files_order(tmp_path):

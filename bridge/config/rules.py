@@ -285,12 +285,16 @@ def _user_sync(root: Place) -> Iterator[Fault]:
         if cookie["path"].text not in {"", "/"}:
             yield cookie["path"].fault(f"must be / for a cookie with {_HOST_COOKIE}; change it, or rename")
     stored = topic.text or (USER_SYNC_TOPIC if sync.given and not file.given else "")
+    for stream in _consumers(root, stored) if stored else ():
+        yield topic.fault(f"is consumed by {written(stream.path)}, and holds no events; keep them apart")
+
+
+def _consumers(root: Place, topic: str) -> Iterator[Place]:
+    """The streams that read this topic."""
     for stream in root["streams"]:
         for consumed in _topics_of(stream):
-            if stored and (consumed.text == stored or _matches(consumed.text, stored)):
-                yield topic.fault(
-                    f"is consumed by {written(stream.path)}, and holds no events; keep them apart"
-                )
+            if consumed.text == topic or _matches(consumed.text, topic):
+                yield stream
 
 
 _WHOLE: tuple[Callable[[Place], Iterator[Fault]], ...] = (
@@ -349,6 +353,10 @@ def _identify(stream: Place, root: Place) -> Iterator[Fault]:
         yield sync["sqlite_file"].fault("is no topic, which identify needs; write user_sync.topic instead")
     elif sync.given and tables != {sync["topic"].text or USER_SYNC_TOPIC}:
         yield identify["table"].fault("differs from user_sync.topic; write the same")
+    for consumer in () if sync.given else _consumers(root, identify["table"].text or USER_SYNC_TOPIC):
+        yield identify["table"].fault(
+            f"is consumed by {written(consumer.path)}, and holds no events; keep them apart"
+        )
 
 
 def _field_names(stream: Place) -> Iterator[Fault]:

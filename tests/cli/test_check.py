@@ -62,6 +62,15 @@ def test_a_good_configuration(config, capsys):
     assert (out, err) == ("configuration is good: 1 account, 2 streams\n", "")
 
 
+def test_a_stream_whose_users_are_translated_is_good(config, capsys):
+    """With the defaults of identify, and beside one whose ids are sent as they are."""
+    identify = "inventory: display, identify: {from: acme}}"
+    config.write_text(GOOD.replace("client: Other}", f"client: Other, {identify}"), encoding="utf-8")
+    assert cli.main(["check", "--config", str(config)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("configuration is good: 1 account, 2 streams\n", "")
+
+
 def test_each_fault_is_a_line_with_its_path(config, capsys):
     """A bad configuration: a line a fault on stderr, nothing else, exit code 2."""
     config.write_text(

@@ -50,7 +50,16 @@ HASHED = Stream(
     hash_segments=True,
     placeholder_segment=77,
 )
-STREAMS = [GLOBAL, PRIVATE, HASHED, GLOBAL.model_copy(update={"inventory": "display"})]
+IDENTIFIED = Stream(
+    name="d",
+    topics=("t",),
+    format="json",
+    inventory="display",
+    user_namespaces={"zz": "18"},
+    identify={"from": "acme"},
+    segment_namespace="ep",
+)
+STREAMS = [GLOBAL, PRIVATE, HASHED, IDENTIFIED, GLOBAL.model_copy(update={"inventory": "display"})]
 
 
 def event(**fields):
@@ -360,6 +369,44 @@ def test_events_go_to_the_audiences_that_they_name():
     assert set(result.shards) <= set(PRIVATE.audiences())
 
 
+def test_a_partners_ids_are_told_from_those_that_are_sent_as_they_are():
+    """Of no namespace they are the partner's, as where it is named; mm and others stay as they are."""
+    result = sort_out(
+        IDENTIFIED,
+        event(user_id="P1"),
+        event(user_id="P2", user_namespace="acme"),
+        event(user_namespace="mm"),
+        event(user_id="Q1", user_namespace="zz"),
+    )
+    assert result.refused == ()
+    own = {"account": "default", "client": "", "segment_namespace": "ep", "mobile": False, "hashed": False}
+    assert {audience: shard["index"].to_list() for audience, shard in result.shards.items()} == {
+        Audience(**own, user_namespace="acme", user_table_id="", unresolved=True): [0, 1],
+        Audience(**own, user_namespace="mm", user_table_id=""): [2],
+        Audience(**own, user_namespace="zz", user_table_id="18"): [3],
+    }
+    sources = [audience for audience in result.shards if audience.unresolved]
+    assert {audience.resolved for audience in sources} <= set(IDENTIFIED.audiences())
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"user_id": "P 1"}, Reason.INVALID_USER_ID),
+        ({"user_id": ""}, Reason.INVALID_USER_ID),
+        ({"user_id": "P" * 257}, Reason.INVALID_USER_ID),
+        ({"user_id": "P1", "user_namespace": "mm"}, Reason.INVALID_USER_ID),
+        ({"user_id": ZERO, "user_namespace": "mm"}, Reason.INVALID_USER_ID),
+        ({"user_id": "P1", "user_namespace": "other"}, Reason.UNKNOWN_NAMESPACE),
+    ],
+)
+def test_ids_are_judged_by_their_own_namespace(fields, reason):
+    """A partner's as texts, which a UUID is too, and even zeros; those of mm as MM UUIDs."""
+    assert reasons(IDENTIFIED, event(**fields)) == [reason]
+    (audience,) = sort_out(IDENTIFIED, event(user_id=ZERO), event(user_id="P" * 256)).shards
+    assert audience.unresolved
+
+
 @pytest.mark.parametrize(("inventory", "mobile"), [("display", False), ("mobile", True)])
 def test_the_streams_inventory_is_stronger_than_the_event(inventory, mobile):
     """Where the stream says what its ids are, the event's mobile is not looked at."""
@@ -372,7 +419,9 @@ def test_the_streams_inventory_is_stronger_than_the_event(inventory, mobile):
 def judge(stream, fields):  # noqa: C901, PLR0911, PLR0912  # the contract's table, a line each
     """The contract's rules, an event at a time: a reason, or the audience and the rows."""
     mobile = fields["mobile"] if stream.inventory == "event" else stream.inventory == "mobile"
-    namespace = stream.user_namespace if fields["user_namespace"] is None else fields["user_namespace"]
+    partner = None if stream.identify is None else stream.identify.from_
+    named = fields["user_namespace"]
+    namespace = named if named is not None else partner or stream.user_namespace
     client = stream.client if fields["client"] is None else fields["client"]
     segment_namespace = fields["segment_namespace"]
     if segment_namespace is None:
@@ -389,6 +438,7 @@ def judge(stream, fields):  # noqa: C901, PLR0911, PLR0912  # the contract's tab
     if fields["client"] is not None and client not in {stream.client, *stream.clients}:
         return Reason.UNKNOWN_CLIENT
     tables = {stream.user_namespace: stream.user_table_id or ""} | stream.user_namespaces
+    tables |= {partner: ""} if partner else {}
     if namespace not in tables or segment_namespace not in {
         stream.segment_namespace,
         *stream.segment_namespaces,
@@ -414,6 +464,7 @@ def judge(stream, fields):  # noqa: C901, PLR0911, PLR0912  # the contract's tab
         segment_namespace=segment_namespace,
         mobile=mobile,
         hashed=stream.hash_segments,
+        unresolved=namespace == partner,
     )
     last = {}
     for segment, at in fields["segments"]:
@@ -443,7 +494,7 @@ def batches(draw):
             ),
             "mobile": st.booleans(),
             "client": mostly(None, stream.client, *stream.clients, bad=("Other", "")),
-            "user_namespace": mostly(None, stream.user_namespace, *stream.user_namespaces, bad=("??", "")),
+            "user_namespace": mostly(None, *stream.event_tables, bad=("??", "")),
             "segment_namespace": mostly(
                 None, stream.segment_namespace, *stream.segment_namespaces, bad=("??", "")
             ),

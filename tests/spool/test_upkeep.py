@@ -73,13 +73,14 @@ def test_runs_on_both_sides_of_a_frontier_are_merged_only_when_there_are_too_man
     assert merge_plan(many, frontiers=set(range(1, MOST_RUNS + 2))) is not None
 
 
-def retirement(runs, delivered, over_bytes=0):
+def retirement(runs, delivered, over_bytes=0, **more):
     return plan_retirement(
         runs,
         delivered=lambda audience: delivered.get(audience, 0),
         now=NOW,
         retention=RETENTION,
         over_bytes=over_bytes,
+        **more,
     )
 
 
@@ -173,6 +174,36 @@ def test_a_full_spool_gives_up_its_oldest_history_first():
     assert decided.decisions == (Retire(1), Retire(2))
     assert decided.horizons == {DISPLAY: 89}
     assert retirement(runs, {DISPLAY: 5}).decisions == ()
+
+
+def test_some_audiences_are_kept_longer():
+    """Others leave their runs at the retention; in time these do too, and only then."""
+    longer = {DISPLAY: 30 * DAY}
+    runs = [
+        run(1, sealed_at=NOW - 30 * DAY - 1, audiences=(DISPLAY,)),
+        run(2, sealed_at=NOW - 30 * DAY, audiences=(DISPLAY, HASHED)),
+        run(3, sealed_at=NOW - RETENTION - 1, audiences=(DISPLAY,)),
+        run(4, sealed_at=NOW - RETENTION, audiences=(HASHED,)),
+    ]
+    decided = retirement(runs, {DISPLAY: 4, HASHED: 4}, longer=longer)
+    assert decided.decisions == (Retire(1), Rewrite(2, frozenset({HASHED})))
+    assert decided.horizons == {DISPLAY: 1, HASHED: 2}
+    assert retirement(runs, {HASHED: 4}, longer=longer).decisions == (Rewrite(2, frozenset({HASHED})),)
+
+
+def test_what_is_kept_longer_goes_to_make_room():
+    """Oldest first, like any other history: undelivered data never does."""
+    runs = [run(number, sealed_at=NOW - 20 * DAY) for number in range(1, 4)]
+    decided = retirement(runs, {DISPLAY: 2}, over_bytes=10**12, longer={DISPLAY: 30 * DAY})
+    assert decided.decisions == (Retire(1), Retire(2))
+
+
+def test_an_unresolved_audience_has_no_horizon():
+    """Nothing of it is judged: what goes of it is not noted."""
+    source = replace(DISPLAY, unresolved=True)
+    decided = retirement([run(1, sealed_at=1, audiences=(source, HASHED))], {source: 1, HASHED: 1})
+    assert decided.decisions == (Retire(1),)
+    assert decided.horizons.keys() == decided.newest.keys() == {HASHED}
 
 
 def test_what_expired_counts_as_room():
