@@ -237,6 +237,71 @@ SPOOL = Row(
     ),
 )
 
+_MEMBERSHIPS = "identify_memberships_total"
+_MATCHED, _COME = 'result="matched"', 'result=~"matched|unmatched"'
+
+
+def _of_streams(narrowed: str) -> str:
+    """What became of memberships by partner ids in the last three hours, by stream."""
+    return f"sum by (stream) (increase({_of(_MEMBERSHIPS, f'{BRIDGE},{narrowed}')}[3h]))"
+
+
+IDENTITIES = Row(
+    title="Partner ids",
+    panels=(
+        _panel(
+            "Match rate",
+            "Of the memberships translated in three hours, how many were of users with a mapping, by stream "
+            "(S2sBridgeMatchRateFalls).",
+            "percentunit",
+            (f"{_of_streams(_MATCHED)} / {_of_streams(_COME)}", "{{stream}}"),
+            most=1,
+        ),
+        _panel(
+            "Memberships translated",
+            "An hour, by stream: of known users, of users not known yet, and found later for browsers that "
+            "became known.",
+            "short",
+            _hourly("stream, result", _MEMBERSHIPS),
+        ),
+        _panel(
+            "Taken back",
+            "Browsers an hour that opt-outs took out of an audience, by stream.",
+            "short",
+            _hourly("stream", "identify_taken_back_total"),
+        ),
+        _panel(
+            "Memberships kept",
+            "Rows by partner ids, by stream: those that wait for the next turn, and those that are kept for "
+            "identify.park, as their users may become known.",
+            "short",
+            _sum("stream", _of("identify_kept_memberships")),
+        ),
+        _panel(
+            "Identity table",
+            "Its disk, which spool.max_bytes does not count: 40 to 65 bytes a mapping.",
+            "bytes",
+            (_of("identity_table_bytes"), "{{instance}}"),
+        ),
+        _panel(
+            "Identity table caught up",
+            "0: it has not read all of its topic, and nothing is translated (S2sBridgeIdentityTableBehind); "
+            "always 0 where no stream has identify.",
+            "none",
+            (_of("identity_table_caught_up"), "{{instance}}"),
+            width=4,
+            most=1,
+        ),
+        _panel(
+            "Mappings not taken",
+            "Messages of the topic of mappings since the start that no endpoint writes, by reason.",
+            "short",
+            _sum("reason", _of("identity_table_skipped_messages")),
+            width=4,
+        ),
+    ),
+)
+
 DELIVERIES = Row(
     title="Deliveries",
     panels=(
@@ -415,4 +480,4 @@ USER_SYNC = Row(
     ),
 )
 
-ROWS = (OVERVIEW, INTAKE, SPOOL, DELIVERIES, QUOTAS, USER_SYNC)
+ROWS = (OVERVIEW, INTAKE, SPOOL, IDENTITIES, DELIVERIES, QUOTAS, USER_SYNC)

@@ -13,6 +13,7 @@ from bridge.config import Config
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
 from bridge.service.expected import expect
+from bridge.translation.turn import Tally
 from tests.deployment.metrics_page import PAGE, ROOT, declared, declared_of_user_sync, text
 from tests.parts.clocks import HandClock
 
@@ -59,7 +60,7 @@ def run(*command, given=None):
 
 
 def configuration():
-    """Two accounts, two streams."""
+    """Two accounts, three streams."""
     account = {"agency": "A", "partner": "P", "sftp": {"host": "h", "username": "u"}}
     stream = {"format": "json", "segment_namespace": "ep"}
     return Config(
@@ -71,6 +72,9 @@ def configuration():
         streams=[
             stream | {"name": "one", "topics": ["one"], "account": "a", "client": "Acme"},
             stream | {"name": "two", "topics": ["two"], "account": {"display": "a", "mobile": "b"}},
+            stream
+            | {"name": "three", "topics": ["three"], "account": "a", "inventory": "display"}
+            | {"identify": {"from": "partner"}},
         ],
         dead_letters={},
     )
@@ -116,6 +120,9 @@ def worked(metrics):
     spool.free(20)
     spool.paused({"one": True, "two": False})
     spool.files({("a", "rejected"): 1})
+    metrics.translation.translated("three", Tally(matched=3, unmatched=2, found=1, taken_back=1))
+    metrics.translation.kept("three", 5)
+    metrics.translation.table(30, caught_up=True, skipped={"undecodable": 1})
     return metrics.text().decode()
 
 
@@ -221,6 +228,8 @@ def test_a_counter_begins_at_0():
         's2s_bridge_files_uploaded_total{account="b"} 0.0',
         's2s_bridge_files_rejected_total{account="b"} 0.0',
         's2s_bridge_memberships_beyond_horizon_total{audience="Acme/mm/ep/mobile"} 0.0',
+        's2s_bridge_identify_memberships_total{result="unmatched",stream="three"} 0.0',
+        's2s_bridge_identify_taken_back_total{stream="three"} 0.0',
         's2s_bridge_memberships_superseded_total{audience="(global)/mm/ep/display"} 0.0',
     ):
         assert sample in told

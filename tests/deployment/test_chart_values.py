@@ -323,6 +323,26 @@ REFUSED = {
     ),
     "a table of mm": (client(user_table_id="7"), "clients.b.user_table_id: is for a user_namespace other"),
     "a further namespace without its table": (client(user_namespaces={"p": ""}), "has no table id"),
+    "devices that are translated": (
+        client(mobile=True, identify={"from": "p"}),
+        "clients.b.mobile: must be false with identify: device ids are not translated; remove it",
+    ),
+    "ids that are translated, and others": (
+        client(identify={"from": "p"}, user_namespace="o", user_table_id="7"),
+        "clients.b.user_namespace: is for ids that are sent as they are; remove it, or identify",
+    ),
+    "mm translated": (
+        client(identify={"from": "mm"}),
+        "clients.b.identify.from: is a namespace whose ids are sent as they are",
+    ),
+    "ids that are sent as they are, translated": (
+        client(identify={"from": "p"}, user_namespaces={"p": "7"}),
+        "clients.b.identify.from: is a namespace whose ids are sent as they are",
+    ),
+    "mappings as events": (
+        client(identify={"from": "p"}, topics=["^user"]),
+        "clients.b.topics: user-sync is the topic of mappings, and holds no events",
+    ),
     "a field of two meanings": (client(fields={"user_id": "a", "client": "a"}), "stands twice"),
     "Avro without its schema": (client(format="avro"), "clients.b.schema: missing; format avro needs"),
     "a schema without the field": (

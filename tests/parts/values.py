@@ -142,11 +142,20 @@ def _fit(draw: st.DrawFn, client: dict, number: int, accounts: list[str]) -> Non
         client["topics"] = draw(names.map(lambda one: [one]) | st.just([f"{number}-c", f"{number}_d"]))
     if "topics" in client:
         client["topics"] = [_sound(topic, number) for topic in client["topics"]]
+    _name_users(draw, client)
+
+
+def _name_users(draw: st.DrawFn, client: dict) -> None:
+    """Whose ids the users have, and where they are translated those of cookies alone."""
     if draw(_mostly()):
         for setting in ("user_namespace", "user_namespaces", "user_table_id"):
             client.pop(setting, None)
         if draw(st.booleans()):
             client |= {"user_namespace": "partner", "user_table_id": "007", "user_namespaces": {"mm": None}}
+    if draw(_mostly()):
+        client.pop("identify", None)
+        if client.get("display") and not (client.get("mobile") or client.get("user_namespace")):
+            client["identify"] = draw(st.sampled_from([None, {"from": "ids"}]))
 
 
 def _name_files(draw: st.DrawFn, client: dict) -> None:

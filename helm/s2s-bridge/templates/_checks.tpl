@@ -4,7 +4,7 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 */}}
 {{- define "s2s-bridge.checks" -}}
 {{- $faults := list -}}
-{{- range list "names" "namespaces" "schemas" "taxonomies" "topics" "userSync" "audiences" "accounts" "audienceSegments" "files" "replays" "cluster" -}}
+{{- range list "names" "namespaces" "identify" "schemas" "taxonomies" "topics" "userSync" "audiences" "accounts" "audienceSegments" "files" "replays" "cluster" -}}
   {{- range include (printf "s2s-bridge.faults.%s" .) $ | splitList "\n" -}}
     {{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}
   {{- end -}}
@@ -60,6 +60,48 @@ clients.{{ $key }}.client: stands beside global; keep one of the two
 {{- $fields := values ($stream.fields | default dict) }}
 {{- if ne (len $fields) (len (uniq $fields)) }}
 {{ $at }}.fields: a field of the topic stands twice; it has one meaning: keep one
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "s2s-bridge.faults.identify" -}}
+{{- $keys := include "s2s-bridge.keys" . | fromJson -}}
+{{- $streams := (include "s2s-bridge.streams" . | fromJson).streams -}}
+{{- $sync := .Values.config.user_sync | default dict -}}
+{{- $tables := list -}}
+{{- range $stream := $streams }}
+{{- if $stream.identify }}{{- $tables = append $tables ($stream.identify.table | default "user-sync") -}}{{- end }}
+{{- end }}
+{{- range $stream := $streams }}
+{{- if $stream.identify }}
+{{- $at := printf "clients.%s" (get $keys $stream.name) }}
+{{- $from := $stream.identify.from }}
+{{- if ne (toString $stream.inventory) "display" }}
+{{ $at }}.mobile: must be false with identify: device ids are not translated; remove it
+{{- end }}
+{{- if ne ($stream.user_namespace | default "mm") "mm" }}
+{{ $at }}.user_namespace: is for ids that are sent as they are; remove it, or identify
+{{- end }}
+{{- if or (eq $from "mm") (hasKey ($stream.user_namespaces | default dict) $from) }}
+{{ $at }}.identify.from: is a namespace whose ids are sent as they are; write that of the ids to translate
+{{- end }}
+{{- if gt (len (uniq $tables)) 1 }}
+{{ $at }}.identify.table: differs from another client's; a bridge has one identity table
+{{- end }}
+{{- if $sync.sqlite_file }}
+config.user_sync.sqlite_file: is no topic, which identify needs; write config.user_sync.topic instead
+{{- else if and $sync (ne ($stream.identify.table | default "user-sync") ($sync.topic | default "user-sync")) }}
+{{ $at }}.identify.table: differs from config.user_sync.topic; write the same
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $key, $client := .Values.clients }}
+{{- range $topic := $client.topics }}
+{{- range $table := uniq $tables }}
+{{- if or (eq $topic $table) (and (hasPrefix "^" $topic) (mustRegexMatch $topic $table)) }}
+clients.{{ $key }}.topics: {{ $table }} is the topic of mappings, and holds no events; keep them apart
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
