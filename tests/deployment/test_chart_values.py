@@ -339,6 +339,22 @@ REFUSED = {
         client(identify={"from": "p"}, user_namespaces={"p": "7"}),
         "clients.b.identify.from: is a namespace whose ids are sent as they are",
     ),
+    "a table of another topic": (
+        client(identify={"from": "p"}) | {"config": {"user_sync": {"namespace": "p", "topic": "t"}}},
+        "clients.b.identify.table: differs from config.user_sync.topic; write the same",
+    ),
+    "a table of a file": (
+        client(identify={"from": "p"}) | {"config": {"user_sync": {"namespace": "p", "sqlite_file": "/f"}}},
+        "config.user_sync.sqlite_file: is no topic, which identify needs",
+    ),
+    "two tables": (
+        {
+            "clients": {
+                key: OTHER | {"topics": [key], "identify": {"from": "p", "table": key}} for key in "bc"
+            }
+        },
+        "clients.c.identify.table: differs from another client's; a bridge has one identity table",
+    ),
     "mappings as events": (
         client(identify={"from": "p"}, topics=["^user"]),
         "clients.b.topics: user-sync is the topic of mappings, and holds no events",

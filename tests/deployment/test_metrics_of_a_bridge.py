@@ -45,12 +45,16 @@ def samples(text):
 
 def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tmp_path, processing_log):
     """Every metric of docs/metrics.md has a sample with its labels, and says what has happened."""
-    topic = "deployment.metrics"
+    topic, of_partner, mappings = "deployment.metrics", "deployment.partner", "deployment.user-sync"
     kafka.create_topic(topic, 2)
+    kafka.create_topic(of_partner, 1)
+    kafka.create_topic(mappings, 1, {"cleanup.policy": "compact"})
     produce(kafka, topic, made.make(made.Load(events=2_000, users=100), 1), partitions=2)
     port = free_port()
     Path(tmp_path, "acme.csv").write_text(TAXONOMY)
-    streams = [stream(topic, taxonomy="acme.csv")]
+    identify = {"from": "partner", "table": mappings}
+    translated = stream(of_partner, client="Acme", inventory="display", identify=identify)
+    streams = [stream(topic, taxonomy="acme.csv"), translated]
     config = configuration(kafka, sshd, tmp_path, streams, http={"listen": f"127.0.0.1:{port}"})
     (tmp_path / "password").write_text("secret")
     told = {"url": processing_log.url, "password_file": str(tmp_path / "password"), "poll": "1s"}
@@ -68,7 +72,11 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
         looked = 's2s_bridge_processing_log_last_look_timestamp_seconds{account="default"}'
         lag = f's2s_bridge_consumer_lag{{partition="0",topic="{topic}"}}'
         until(
-            lambda: {last, looked, lag, QUOTA} <= samples(page()).keys() and samples(page())[QUOTA] == 998,
+            lambda: (
+                {last, looked, lag, QUOTA} <= samples(page()).keys()
+                and samples(page())[QUOTA] == 998
+                and samples(page())["s2s_bridge_identity_table_caught_up"] == 1
+            ),
             "it looked again",
         )
         text, now = page(), time.time()
