@@ -15,6 +15,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from bridge.audience.audience import Audience
 from bridge.audience.lines import render
 from bridge.audience.merge import latest
+from bridge.audience.rows import schema
 from bridge.clock import SECOND
 from bridge.config import Config, Stream
 from bridge.deliver.capped_gzip import CappedGzip
@@ -88,10 +89,20 @@ def _of_stream(config: Config, outside: Outside, reader: Reader, stream: Stream)
     accepted = accept(config, stream, newest, outside)
     level = config.roll.compression_level
     demands = tuple(
-        measured(audience, rows, str(stream.placeholder_segment), level).times(1 / len(newest.messages))
+        measured(*as_known(audience, rows), str(stream.placeholder_segment), level).times(
+            1 / len(newest.messages)
+        )
         for audience, rows in accepted.rows.items()
     )
     return _Found(demands=demands, flow=flow, notes=tuple(_notes(stream, flow, newest, accepted)))
+
+
+def as_known(audience: Audience, rows: pl.DataFrame) -> tuple[Audience, pl.DataFrame]:
+    """The rows of an unresolved audience as if each user was known, in one browser each."""
+    if not audience.unresolved:
+        return audience, rows
+    user, target = pl.col("user"), audience.resolved
+    return target, rows.with_columns(hi=user.hash(1), lo=user.hash(2)).select(*schema(target))
 
 
 def measured(audience: Audience, rows: pl.DataFrame, placeholder: str, level: int) -> Demand:
@@ -133,6 +144,8 @@ def _notes(stream: Stream, flow: Flow, newest: Newest, accepted: Accepted) -> It
         yield f"{name}: its messages have no timestamps, so how many come is not known: counted as none"
     else:
         yield f"{name}: nothing came within a day; the newest is of {iso(_time(messages[-1]))}"
+    if stream.identify is not None:
+        yield f"{name}: every user of {stream.identify.from_} counts as known, each in one browser"
     rows = sum(len(one) for one in accepted.rows.values())
     yield f"{name}: its newest {len(messages):,} events, of {_span(messages)}, hold {rows:,} memberships"
     if accepted.refused:

@@ -61,7 +61,8 @@ def sample(config: Config, outside: Outside, name: str, events: int, wanted: str
         wanted: Name of the file to be written; taken over as FileIdentifier if it is one's of the audience.
 
     Raises:
-        UsageError: There is no such stream, or `wanted` is the name of another series.
+        UsageError: There is no such stream, `wanted` is the name of another series, or all that came is by
+            a partner's ids (`identify`).
         BridgeError: Kafka or the registry failed, or no event was accepted.
     """
     stream = _stream(config, name)
@@ -76,7 +77,13 @@ def sample(config: Config, outside: Outside, name: str, events: int, wanted: str
             f"stream {name}: none of its {len(newest.messages)} newest events was accepted"
             f"{_because(taken.refused)}: see contract and schema, or read more with --events"
         )
-    merged = {audience: latest(audience, rows) for audience, rows in taken.rows.items()}
+    resolved = {audience: rows for audience, rows in taken.rows.items() if not audience.unresolved}
+    if not resolved:
+        raise UsageError(
+            f"stream {name}: its newest events carry a partner's ids, which a running bridge alone "
+            f"translates: name another stream, or deliver some to s2s-bridge sandbox and take that file"
+        )
+    merged = {audience: latest(audience, rows) for audience, rows in resolved.items()}
     sizes = Counter({audience: len(rows) for audience, rows in merged.items()})
     audience = min(sizes, key=lambda one: (-sizes[one], one))
     account = config.account(audience.account)

@@ -1,10 +1,13 @@
 """`s2s-bridge plan`: from a rate, from what was delivered, and from real topics."""
 
 import json
+import random
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from confluent_kafka import Producer
 
@@ -17,10 +20,11 @@ from bridge.ingest import cluster
 from bridge.ingest.cluster import Edges
 from bridge.ingest.partition import Partition
 from bridge.planning import topic_demand
+from bridge.planning.topic_demand import as_known, measured
 from bridge.service.flow import AGES, flow
 from bridge.service.opening import LEDGER
 from tests.cli.test_status import a_file, attempt
-from tests.parts.audiences import DISPLAY
+from tests.parts.audiences import DISPLAY, frame
 from tests.parts.bridging import Bridge, configuration, stream
 from tests.parts.collecting import value
 from tests.parts.spools import new_spool, one, seal
@@ -29,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(
     r"^\$ s2s-bridge (plan --config )(docs/example.yaml)( [^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL
 )
+
+SOURCE = replace(DISPLAY, user_namespace="partner", unresolved=True)
 
 TEXT = """\
 kafka: {{bootstrap_servers: "kafka:9092"}}
@@ -246,6 +252,37 @@ def test_from_topics(bridge, kafka, topic, tmp_path, capsys):
     assert "stream acme: 16.7 events a second over the last 1m" in basis
     assert "its newest 1,000 events" in basis
     assert "refused of them: 100 undecodable" in basis
+
+
+@pytest.mark.kafka
+@pytest.mark.sshd
+def test_users_that_are_translated_count_as_known(bridge, kafka, topic, capsys):
+    """Their memberships are planned in the audience that their files are of; whose ids they are is told."""
+    (own,) = bridge.config["streams"]
+    own |= {"inventory": "display", "identify": {"from": "partner"}}
+    bridge.write()
+    plain = [value(number, user_namespace="mm") for number in range(300)]
+    partner = [value(number, user_id=f"p{number % 100}") for number in range(600)]
+    kafka.produce(topic, [(number % 4, None, event) for number, event in enumerate(plain + partner)])
+    code, found = asked(bridge.path, capsys, "--from-topics")
+    (audience,) = found["accounts"][0]["audiences"]
+    assert (code, audience["user_namespace"], audience["user_table_id"]) == (0, "mm", None)
+    assert audience["events_per_second"] == pytest.approx(15, rel=0.01)
+    assert "stream acme: every user of partner counts as known, each in one browser" in found["basis"]
+
+
+def test_ids_that_stand_for_known_users_take_the_room_of_mm_uuids():
+    """As much of a file as ids at random; one user is one id."""
+    rows = frame(SOURCE, [(user % 900, 1, 0, user, 0, 0, user) for user in range(1_000)])
+    audience, known = as_known(SOURCE, rows)
+    dice = random.Random(1)
+    halves = {name: [dice.getrandbits(64) for _ in range(1_000)] for name in ("hi", "lo")}
+    made_up = known.with_columns(pl.Series(name, each, dtype=pl.UInt64) for name, each in halves.items())
+    assert audience == DISPLAY
+    assert known.select("hi", "lo").n_unique() == 900
+    told, expected = (measured(DISPLAY, one, "1", 6) for one in (known, made_up))
+    assert told.bytes_per_user == pytest.approx(expected.bytes_per_user, rel=0.02)
+    assert as_known(DISPLAY, known)[1] is known
 
 
 @pytest.mark.kafka

@@ -117,6 +117,21 @@ def test_the_largest_audience_and_the_others(bridge, kafka, topic, tmp_path):
     assert "made of 64 events" in done.stdout
 
 
+def test_a_partners_ids_make_no_sample(bridge, kafka, topic, tmp_path):
+    """What a running bridge has to translate is in none; what is sent as it is makes one all the same."""
+    (own,) = bridge.config["streams"]
+    own |= {"inventory": "display", "identify": {"from": "partner"}}
+    bridge.write()
+    kafka.produce(topic, [(0, None, value(number, user_id=f"p{number}")) for number in range(9)])
+    done = sample(bridge, tmp_path / "here")
+    assert (done.returncode, len(done.stderr.splitlines()), done.stdout) == (2, 1, "")
+    assert "stream acme: its newest events carry a partner's ids" in done.stderr
+    kafka.produce(topic, [(0, None, value(number, user_namespace="mm")) for number in range(3)])
+    assert sample(bridge, tmp_path / "here").returncode == 0
+    (path,) = (tmp_path / "here").iterdir()
+    assert users(path) == [0, 1, 2]
+
+
 def test_last_write_wins_and_the_placeholder(bridge, kafka, topic, tmp_path):
     """It is made as a delivery is: merged by event time, with a lone -1 followed by the placeholder."""
     events = [
