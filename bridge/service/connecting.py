@@ -108,7 +108,9 @@ def _kafka(config: Config) -> Iterator[Finding]:
     if config.dead_letters.topic is not None:
         yield _topic(("dead_letters", "topic"), config.dead_letters.topic, topics)
     if config.user_sync is not None and config.user_sync.topic_name is not None:
-        yield _sync_topic(config.kafka, config.user_sync.topic_name)
+        yield _sync_topic(config.kafka, ("user_sync", "topic"), config.user_sync.topic_name)
+    else:
+        yield from _identity_topic(config, topics)
 
 
 def _metadata(kafka: KafkaSettings, errors: list[KafkaError]) -> tuple[int, dict[str, int]]:
@@ -178,8 +180,17 @@ def _topic(path: Location, name: str, topics: Mapping[str, int]) -> Finding:
     )
 
 
-def _sync_topic(kafka: KafkaSettings, name: str) -> Finding:
-    path: Location = ("user_sync", "topic")
+def _identity_topic(config: Config, topics: Mapping[str, int]) -> Iterator[Finding]:
+    """The topic of the identity table, where no endpoint of the same configuration writes it."""
+    for at, stream in enumerate(config.streams):
+        if stream.identify is not None:
+            path: Location = ("streams", at, "identify", "table")
+            name = stream.identify.table
+            yield _sync_topic(config.kafka, path, name) if name in topics else _topic(path, name, topics)
+            return  # a bridge has one
+
+
+def _sync_topic(kafka: KafkaSettings, path: Location, name: str) -> Finding:
     try:
         unfit = sync_topic.unfit(AdminClient({"log_level": 0, **client_settings(kafka)}), name)
     except KafkaException as exception:

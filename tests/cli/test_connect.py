@@ -57,6 +57,25 @@ def test_all_is_well(bridge, kafka, sshd, registry, tmp_path):
     assert not (tmp_path / "spool").exists()
 
 
+def test_the_topic_of_the_identity_table(bridge, kafka):
+    """It has to be there, and compacted: a bridge that waits for it translates nothing."""
+    (own,) = bridge.config["streams"]
+    own |= {"inventory": "display", "identify": {"from": "acme", "table": "connect.mappings"}}
+    path = "streams[0].identify.table"
+    code, _, err = found(bridge)
+    missing = "Kafka shows us no topic connect.mappings; create it, allow us to read it, or correct it"
+    assert (code, err) == (2, [f"{path}: {missing}"])
+    kafka.create_topic("connect.mappings", 1)
+    code, _, err = found(bridge)
+    lost = "topic connect.mappings has cleanup.policy=delete, by which mappings are lost; alter it to compact"
+    assert (code, err) == (2, [f"{path}: {lost}"])
+    own["identify"]["table"] = "connect.compacted"
+    kafka.create_topic("connect.compacted", 1, {"cleanup.policy": "compact"})
+    code, out, err = found(bridge)
+    assert (code, err) == (0, [])
+    assert line_of(path, out) == f"{path}: ok: topic connect.compacted, compacted"
+
+
 def test_without_connect_nothing_is_asked(bridge):
     """A configuration whose servers do not exist is good by itself."""
     bridge.config["kafka"]["bootstrap_servers"] = f"127.0.0.1:{free_port()}"
