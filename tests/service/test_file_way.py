@@ -20,6 +20,7 @@ from bridge.observe.log import configure
 from bridge.service.file_way import follow
 from bridge.service.next_step import BY_REASON, BY_STATE, next_step
 from bridge.spool.replays import ReplayState
+from bridge.translation.progress import Progress
 from bridge.units import iso
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import START, Fault, Killed, Site, Write
@@ -258,6 +259,17 @@ def test_offsets_are_those_of_topics_that_may_fill_the_audience(followed):
     site.arrives()
     (run,) = followed.told(followed.newest())["runs"]
     assert [one["topic"] for one in run["offsets"]] == ["gone", "t"]
+
+
+def test_how_far_partner_ids_were_translated_is_no_offset(followed):
+    """It stands among the positions of a run, and is of no topic that anybody could read again."""
+    site = followed.site
+    site.give(Write(1, 7), placed=True)
+    done = Progress(run=1, known_at=site.clock.now())
+    seal(site.spool, {DISPLAY: [(2, 7, 0, START, 0, 0, 1)]}, now=START, positions=done.positions())
+    site.arrives()
+    runs = followed.told(followed.newest())["runs"]
+    assert [[one["topic"] for one in run["offsets"]] for run in runs] == [["t"], []]
 
 
 def test_what_to_do(followed):
