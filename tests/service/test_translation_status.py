@@ -18,7 +18,7 @@ from bridge.service.opening import LEDGER
 from bridge.service.status import gather
 from bridge.service.translation_status import untranslated
 from bridge.sync.table import looking
-from bridge.sync.table.contents import FILE
+from bridge.sync.table.contents import FILE_NAME
 from bridge.sync.table.slab import TableDamaged
 from bridge.translation.progress import Progress
 from tests.parts.audiences import DISPLAY
@@ -186,7 +186,7 @@ def test_a_table_that_is_not_there_holds_nothing(config):
 
 
 def cut(folder: Path) -> None:
-    path = folder / FILE
+    path = folder / FILE_NAME
     path.write_bytes(path.read_bytes()[:-1])
 
 
@@ -199,8 +199,8 @@ def shorten(folder: Path) -> None:
 
 
 def shut(folder: Path) -> None:
-    (folder / FILE).unlink()
-    (folder / FILE).mkdir()
+    (folder / FILE_NAME).unlink()
+    (folder / FILE_NAME).mkdir()
 
 
 @pytest.mark.usefixtures("spool")
