@@ -56,12 +56,20 @@ commands = st.one_of(
     st.tuples(st.just("translate"), st.sampled_from([None, None, 1, 2])),
     st.tuples(st.just("translate"), st.sampled_from([None, None, 1, 2])),
     st.tuples(st.just("live"), st.sampled_from([320, 10_000])),
+    st.tuples(st.just("die"), st.integers(1, 4)),
     st.just(("catch_up",)),
     st.just(("merge",)),
     st.just(("merge_table",)),
     st.just(("rebuild_table",)),
     st.just(("restart",)),
 )
+plans = st.tuples(
+    st.tuples(st.just("sync"), st.lists(syncs, min_size=1, max_size=3)),
+    st.tuples(st.just("produce"), st.lists(events, min_size=2, max_size=4)),
+    st.sampled_from([("catch_up",), ("die", 1), ("die", 2), ("die", 3)]),
+    st.lists(commands, min_size=2, max_size=12),
+).map(lambda parts: [*parts[:3], *parts[3]])
+"""Something is known and said at first: most of what can go wrong needs both."""
 
 
 class Killed(BaseException):
@@ -167,6 +175,11 @@ class World:
         else:
             self.opted_out = self.opt_outs()
 
+    def die(self, after):
+        """All is read, and the process ends within the turn, after so many pieces."""
+        self.seal([10**6] * PARTITIONS)
+        self.translate(after)
+
     def opt_outs(self):
         return {f"u{user}": self.model.opted_out_at("acme", f"u{user}") for user in (1, 2, 3)}
 
@@ -268,7 +281,7 @@ def _directory():
 
 
 @settings(max_examples=300, derandomize=True)
-@given(st.lists(commands, min_size=3, max_size=14))
+@given(plans)
 def test_any_order_of_events_mappings_and_opt_outs_converges(plan):
     """Late and repeated events, browsers that become known later, opt-outs, deaths, merges, a new table.
 
