@@ -55,7 +55,8 @@ def _table(table: TableStatus) -> Text:
     name = f"identity table of topic {table.topic}"
     if table.trouble:
         return Text(f"{name}: {table.trouble}", style="yellow")
-    if table.known_at is None:
-        return Text(f"{name}: nothing of it was read yet, so nothing is translated", style="yellow")
-    newest = f"the newest of {time(table.known_at)}"
-    return Text(f"{name}: {plural(table.rows, 'row')}, {format_size(table.bytes)}, {newest}")
+    newest = "" if table.known_at is None else f", the newest of {time(table.known_at)}"
+    told = f"{name}: {plural(table.rows, 'row')}, {format_size(table.bytes)}{newest}"
+    if not table.complete:
+        return Text(f"{told}; not all of it was read yet, so nothing is translated", style="yellow")
+    return Text(told)

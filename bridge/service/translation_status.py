@@ -54,6 +54,8 @@ class TableStatus:
     """Mappings and opt-outs; those of one id told again are counted again until they are merged."""
     bytes: int
     """Of its slabs."""
+    complete: bool
+    """It has held all of its topic once: before that nothing is translated."""
     trouble: str
     """Why it cannot be told of, or empty."""
 
@@ -85,6 +87,7 @@ class Translation:
                 "known_at": iso_or_none(self.table.known_at),
                 "rows": self.table.rows,
                 "bytes": self.table.bytes,
+                "complete": self.table.complete,
                 "trouble": self.table.trouble or None,
             },
         }
@@ -169,6 +172,7 @@ def _table(config: Config, topic: str) -> TableStatus:
         known_at=contents.known_at or None,
         rows=sum(slab.rows for slab in slabs),
         bytes=sum(slab.bytes for slab in slabs),
+        complete=contents.complete,
         trouble=trouble,
     )
 

@@ -169,8 +169,11 @@ def test_what_is_translated_waits_for_nobody(without, spool):
 @pytest.mark.usefixtures("spool")
 def test_the_table_is_told_from_its_files(config):
     """Its rows and bytes, and when its newest batch was taken; no lock is asked for."""
-    with table(config, ["u1", "u2"], ["u3"]):  # which holds the lock
+    with table(config, ["u1", "u2"], ["u3"]) as made:  # which holds the lock
+        assert not told(config)["table"]["complete"]
+        made.completed()
         found = told(config)["table"]
+    assert found["complete"]
     assert (found["topic"], found["rows"], found["trouble"]) == ("user-sync", 3, None)
     assert found["known_at"] == "2026-11-01T11:59:59Z"
     slabs = sorted((config.spool.directory / FOLDER).glob("*.slab"))
@@ -180,8 +183,8 @@ def test_the_table_is_told_from_its_files(config):
 @pytest.mark.usefixtures("spool")
 def test_a_table_that_is_not_there_holds_nothing(config):
     """It is not made by who asks."""
-    expected = {"topic": "user-sync", "known_at": None, "rows": 0, "bytes": 0, "trouble": None}
-    assert told(config)["table"] == expected
+    nothing = {"topic": "user-sync", "known_at": None, "rows": 0, "bytes": 0, "complete": False}
+    assert told(config)["table"] == nothing | {"trouble": None}
     assert not (config.spool.directory / FOLDER).exists()
 
 
@@ -265,7 +268,7 @@ def test_for_people(path, config, monkeypatch, capsys):
     assert ["again", "acme", "0", "0", "20d"] in lines
     assert "translated up to run 1, as far as users were known" in out
     assert "identity table of topic user-sync: 2 rows," in out
-    assert "the newest of 2026-11-01 11:59:59Z" in out
+    assert "the newest of 2026-11-01 11:59:59Z; not all of it was read yet, so nothing is translated" in out
     assert "unresolved" not in out
 
 
