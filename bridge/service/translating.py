@@ -147,11 +147,13 @@ class Translating:
     def _known(self) -> Mapping[str, frozenset[Audience]]:
         """What was ever sent to, or will be, of the audiences that are translated into."""
         sent = reached(self._spool, self._ledger)
-        return {
-            stream.identify.from_: frozenset(stream.audiences()) & sent
-            for stream in self._config.streams
-            if stream.identify is not None
-        }
+        found: dict[str, frozenset[Audience]] = {}
+        for stream in self._config.streams:
+            if stream.identify is not None:
+                namespace = stream.identify.from_
+                own = frozenset(_targets(stream)) & sent
+                found[namespace] = found.get(namespace, frozenset()) | own
+        return found
 
     def _tell(self, runs: tuple[Run, ...]) -> None:
         kept = dict.fromkeys(self._streams.values(), 0)

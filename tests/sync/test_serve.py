@@ -88,6 +88,7 @@ def test_check_connect_tells_of_the_topic(kafka, tmp_path, capsys):
         assert line in (captured.err if code else captured.out)
 
 
+@pytest.mark.failure(66)
 @pytest.mark.kafka
 def test_kafka_may_come_later_and_go_in_between(tmp_path_factory, tmp_path):
     """Browsers are answered all the time; what comes meanwhile counts as not stored; no restart is needed."""

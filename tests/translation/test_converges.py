@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 from uuid import UUID
 
+import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -280,6 +281,7 @@ def _directory():
     return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
 
 
+@pytest.mark.failure(67, 69)
 @settings(max_examples=300, derandomize=True)
 @given(plans)
 def test_any_order_of_events_mappings_and_opt_outs_converges(plan):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -305,6 +306,7 @@ def _run(plan):
         ReplayWorld(Path(directory)).run(plan)
 
 
+@pytest.mark.failure(69)
 @settings(max_examples=400, derandomize=True)
 @given(st.lists(with_replays, min_size=3, max_size=14))
 def test_replays_among_events_mappings_and_opt_outs_converge(plan):

@@ -21,6 +21,7 @@ EVENT = {
 }
 
 
+@pytest.mark.failure(70)
 def test_who_starts_without_identify_is_told_of_what_nobody_translates(kafka, sshd, tmp_path):
     """A warning with its remedy, and the note of `status`; they stay until identify is back."""
     topic, mappings = "identify.removed", "identify.removed.user-sync"

@@ -18,6 +18,7 @@ def live_after(batches: int) -> dict:
     return Model({one for batch in BATCHES[:batches] for one in batch}).live("acme")
 
 
+@pytest.mark.failure(69)
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_table_is_that_of_its_offsets(tmp_path, point):
     """SIGKILL: rows and offsets are of the same batches. What is read from there on makes the table whole."""

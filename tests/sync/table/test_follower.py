@@ -161,6 +161,7 @@ def test_tombstones_and_compaction(kafka, tmp_path):
             assert synced(table, *ids, "last") == before | {("last", 1): 7}
 
 
+@pytest.mark.failure(67)
 def test_a_topic_made_anew_is_another_topic(kafka, tmp_path, monkeypatch):
     """While it is followed, and between two starts: what the old one said is gone, the new one is read."""
     monkeypatch.setattr(follower_module, "LOOK", 200)
@@ -183,6 +184,7 @@ def test_a_topic_made_anew_is_another_topic(kafka, tmp_path, monkeypatch):
         assert synced(table, "cat", "dog") == {("dog", 3): 3}
 
 
+@pytest.mark.failure(66)
 def test_a_topic_that_comes_and_grows(kafka, tmp_path, monkeypatch):
     """One that is not there is waited for, and told of; partitions that it gets later are read too."""
     monkeypatch.setattr(follower_module, "LOOK", 200)
@@ -201,6 +203,7 @@ def test_a_topic_that_comes_and_grows(kafka, tmp_path, monkeypatch):
         until(lambda: synced(table, "ann", "bob", "cat") == expected, "the new partitions")
 
 
+@pytest.mark.failure(66)
 def test_no_broker_is_waited_for(tmp_path_factory, tmp_path, monkeypatch):
     """Before the start and while it is followed: it is told, and goes on by itself."""
     monkeypatch.setattr(windows, "MAX_AGE", 100)
@@ -223,6 +226,7 @@ def test_no_broker_is_waited_for(tmp_path_factory, tmp_path, monkeypatch):
         own.stop()
 
 
+@pytest.mark.failure(67)
 def test_a_damaged_table_is_made_anew_while_it_is_followed(kafka, tmp_path, monkeypatch):
     """Who finds a damaged block gets an error that says so; then the topic is read again from its start."""
     monkeypatch.setattr(windows, "MAX_AGE", 100)
@@ -240,6 +244,7 @@ def test_a_damaged_table_is_made_anew_while_it_is_followed(kafka, tmp_path, monk
         assert synced(table, "ann") == {("ann", 1): 1}
 
 
+@pytest.mark.failure(68)
 def test_a_full_disk_pauses(kafka, tmp_path):
     """Nothing is lost and nothing piles up while there is no room: when there is, it goes on."""
     kafka.create_topic("sync-full")

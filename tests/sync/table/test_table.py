@@ -222,6 +222,7 @@ def stored(table) -> set[tuple[str, int]]:
     return {(id_, browser) for id_, browser in pl.concat(rows).select("id", "lo").rows()}
 
 
+@pytest.mark.failure(67)
 @pytest.mark.parametrize("place", ["block", "index", "contents", "cut", "missing"])
 def test_damage_is_found_and_all_is_read_anew(tmp_path, place):
     """A flipped bit, a short or a missing file: no wrong answer, a line, and the topic from its start."""
@@ -261,6 +262,7 @@ def test_one_process_writes(tmp_path):
         table.append(window([Told("ann", 1, 5)]), {0: 1}, 1)
 
 
+@pytest.mark.failure(68)
 @pytest.mark.parametrize("only", ["open", "write", "rename"])
 def test_a_full_disk_changes_nothing(tmp_path, only):
     """Wherever there is no room: the table is as before, nothing is left behind, the call may come again."""
