@@ -23,6 +23,7 @@ OTHERS: Mapping[str, str] = {
     "assigned": "how many partitions are ours now",
     "audiences": "how many audiences",
     "audiences_left": "how many audiences of the replay wait",
+    "browsers_left_out": "how many browsers get nothing, as their user has more than 100",
     "bytes": "size on our disk",
     "bytes_left": "bytes that the file might have",
     "detail": "the reason, for people: what, where",

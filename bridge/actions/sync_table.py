@@ -5,9 +5,11 @@ from bridge.actions.action import error, info, warning
 ACTIONS = (
     warning(
         "identity_topic_waited_for",
-        "The topic of mappings is not to be had, for the reason told; tried again by itself.",
+        "The topic of mappings is not to be had, for the reason told; tried again by itself. No opt-out is "
+        "heard meanwhile.",
         "topic",
         "reason",
+        "remedy",
     ),
     info(
         "identity_table_awaited",
@@ -52,6 +54,7 @@ ACTIONS = (
         "unmatched",
         "found_later",
         "taken_back",
+        "browsers_left_out",
     ),
     warning(
         "translation_waits",

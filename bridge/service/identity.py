@@ -10,7 +10,7 @@ import structlog
 from bridge.clock import SECOND
 from bridge.config import Config
 from bridge.ingest.client_settings import client_settings, reader_settings
-from bridge.ingest.cluster import AdminTopicIds, TopicIds
+from bridge.ingest.cluster import LastingAdmin, LastingTopicIds, TopicIds
 from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
 from bridge.sync.table.follower import Follower, FollowerParts
@@ -61,8 +61,8 @@ def follower(
 
 def topic_ids(config: Config, outside: Outside) -> TopicIds:
     """Who the cluster and its topics are."""
-    admin = outside.kafka.admin({"log_level": 0, **client_settings(config.kafka)})
-    return outside.topic_ids or AdminTopicIds(admin)
+    admin = LastingAdmin(lambda: outside.kafka.admin({"log_level": 0, **client_settings(config.kafka)}))
+    return outside.topic_ids or LastingTopicIds(admin)
 
 
 class IdentityTable:
@@ -87,10 +87,13 @@ class IdentityTable:
         self._follower: Follower | None = None
 
     def snapshot(self) -> Snapshot | None:
-        """What it knows; None as long as it has not read all that was in its topic when it began."""
+        """What it knows; None as long as it has not read all that was in its topic when it began.
+
+        None, too, from when it is found damaged until it is made anew.
+        """
         if self._table is None or self._follower is None or not self._follower.caught_up:
             return None
-        return self._table.snapshot()
+        return None if self._table.damaged else self._table.snapshot()
 
     def tell(self) -> None:
         """Tell of it."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from bridge.clock import SECOND
 from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.ingest.collector import Collector
@@ -42,6 +43,9 @@ from bridge.spool.openness import open_to_others
 from bridge.spool.spool import Spool
 
 log = structlog.get_logger()
+
+STOPPING = 23 * SECOND
+"""How long all of it may take, ms: who has to leave last gets what the others have not used."""
 
 SEALING = 11.0
 """Seconds that ingest gets to seal and commit, beside those that the uploads take."""
@@ -117,9 +121,13 @@ class Service:
             adopt=self._adopt,
         )
         translating = self._translating(held, ingest.finished.is_set)
-        complete = ingest.finished if translating is None else translating.drained
+        steps = [ingest.finished] if translating is None else [ingest.finished, translating.drained]
         deliveries = Deliveries(
-            self._config, held, self._outside, self.metrics.deliver, drain=complete.is_set
+            self._config,
+            held,
+            self._outside,
+            self.metrics.deliver,
+            drain=lambda: all(step.is_set() for step in steps),
         )
         reconciliations = Reconciliations(
             self._config, held.ledger, self._outside.clock, self.metrics.reconcile
@@ -179,6 +187,7 @@ class Service:
         reconciliations: Reconciliations,
         keeping: Sequence[threading.Thread],
     ) -> None:
+        deadline = self._outside.clock.elapsed() + STOPPING
         self._stop_ingest.set()
         self._stop_translating.set()
         reconciliations.stop()
@@ -186,7 +195,8 @@ class Service:
         collecting.join(SEALING)
         self._stop_housekeeping.set()
         for thread in keeping:
-            thread.join(LEAVING / len(keeping))
+            left = (deadline - self._outside.clock.elapsed()) / SECOND
+            thread.join(max(LEAVING / len(keeping), left))
         ended = (collecting, *deliveries.threads, *reconciliations.threads, *keeping)
         still = [thread.name for thread in ended if thread.is_alive()]
         if still:

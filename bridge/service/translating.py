@@ -67,7 +67,7 @@ class Translating:
         self._drain = drain
         self._streams = feeding(config)
         self._last = clock.now()
-        self._no_room = Backoff()
+        self._not_now = Backoff()
         self.drained = Event()
         """Set when all that will ever come is translated, or nothing more will be."""
 
@@ -101,7 +101,7 @@ class Translating:
         snapshot, now = self._table.snapshot(), self._clock.now()
         runs = self._spool.runs()
         self._tell(runs)
-        if snapshot is None or now < self._no_room.due:
+        if snapshot is None or now < self._not_now.due or self.drained.is_set():
             return
         done = Progress.of(runs)
         waits = Waits.of(runs, done, snapshot.known_at)
@@ -123,14 +123,11 @@ class Translating:
             told = carry_out(turn, self._spool, self._clock.now, watch)
         except _Stopped:
             return False
-        except TableDamaged as damage:  # the follower makes it anew; until it has caught up there is no turn
-            log.warning("translation_waits", reason=str(damage))
+        except (TableDamaged, SpoolFull) as failure:  # the follower makes the table anew
+            self._not_now.failed(self._last)
+            log.warning("translation_waits", reason=str(failure))
             return False
-        except SpoolFull as full:
-            self._no_room.failed(self._last)
-            log.warning("translation_waits", reason=str(full))
-            return False
-        self._no_room.succeeded()
+        self._not_now.succeeded()
         total = sum(told.values(), Tally())
         log.info(
             "translated",
@@ -139,6 +136,7 @@ class Translating:
             unmatched=total.unmatched,
             found_later=total.found,
             taken_back=total.taken_back,
+            browsers_left_out=total.left_out,
         )
         for audience, tally in told.items():
             self._observer.translated(self._streams.get(audience, ""), tally)
@@ -197,13 +195,13 @@ def reached(spool: Spool, ledger: Ledger) -> frozenset[Audience]:
     A replay may have been translated by an earlier table: who has opted out since is taken out of what it is
     going to send. What it has read is in its runs before it asks the table, resolved or not.
     """
-    replayed = {
+    runs = [run for replay in spool.replays.all() for run in replay.runs()]
+    waiting = {
         audience.resolved if audience.unresolved else audience
-        for replay in spool.replays.all()
-        for run in replay.runs()
+        for run in [*spool.runs(), *runs]
         for audience in run.audiences
     }
-    return frozenset(replayed).union(ledger.audiences())
+    return frozenset(waiting).union(ledger.audiences())
 
 
 def progress_of(runs: tuple[Run, ...]) -> dict[Audience, AudienceState]:

@@ -6,6 +6,7 @@
     SPOOL/ledger.sqlite   deliver's ledger   SPOOL/locks/         ingest, numbers, one an account
     SPOOL/replays/        runs of replays    SPOOL/beyond-horizon/ what could not be judged
     SPOOL/segments/       which codes of each stream's taxonomy were seen
+    SPOOL/identity-table/ whose browser a partner's id is (bridge/sync/table); not counted by `usage`
 
 Data and offsets become durable in one step, the rename of a run (design.md, The way of the data). Several
 threads and processes may seal and read; who merges, rewrites, retires or cleans up holds the lock `ingest`.

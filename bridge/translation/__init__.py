@@ -12,8 +12,12 @@
 | rules | what rows become by mappings, and what an opt-out takes back |
 | progress | how far that was done, as positions in the runs |
 | shelf | the rows of one unresolved audience, by ranges of users |
+| joining | these rows, joined with the table |
+| due | when there is a turn |
 | turn | all that is to be done at one look, piece by piece |
 | translator | carries a turn out |
+| replayed | the same once of a replay, which parks what is not known |
+| observer | who is told |
 
 Decision record 0052.
 """

@@ -8,7 +8,7 @@ import polars as pl
 from bridge.audience.audience import Audience
 from bridge.spool.run import Run
 from bridge.sync.table.snapshot import Snapshot
-from bridge.translation.rules import Mapped, mapped
+from bridge.translation.rules import Mapped, bounded, mapped
 from bridge.translation.shelf import Shelf
 
 
@@ -24,6 +24,8 @@ class Joined:
     """What they became."""
     oldest_read_at: int
     """When the first of all events joined was read, epoch ms."""
+    left_out: int
+    """Mappings of users with too many, which are not among these."""
 
     @property
     def unknown(self) -> pl.DataFrame:
@@ -47,10 +49,12 @@ def join(source: Audience, runs: Sequence[Run], above: int, snapshot: Snapshot) 
     oldest = min(run.audiences[source].oldest_read_at for run in own)
     reader = snapshot.reader(source.user_namespace)
     for waiting in Shelf(source, own).above(above):
-        mappings = reader.join(waiting["user"].unique().sort())
+        known = reader.join(waiting["user"].unique().sort())
+        mappings = bounded(known)
         yield Joined(
             waiting=waiting,
             mappings=mappings,
             found=mapped(source.resolved, waiting, mappings),
             oldest_read_at=oldest,
+            left_out=len(known) - len(mappings),
         )

@@ -13,6 +13,24 @@ LAST = 2**64 - 1
 """Rank of an opt-out in the order of writes: of all writes of its instant it is the latest."""
 
 
+MOST_BROWSERS = 100
+"""Of one user; who has more is no person but a fault of a page, or somebody's who brings browsers to an id of
+theirs, and would fill memory and files."""
+
+
+def bounded(mappings: pl.DataFrame) -> pl.DataFrame:
+    """The mappings, of each id the newest `MOST_BROWSERS` alone.
+
+    Args:
+        mappings: At least id and synced_at, sorted by id.
+    """
+    ids = mappings["id"]
+    if not (ids == ids.shift(MOST_BROWSERS)).any():
+        return mappings
+    newest = pl.col("synced_at").rank("ordinal", descending=True).over("id")
+    return mappings.filter(newest <= MOST_BROWSERS)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mapped:
     """What some rows became."""

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from bridge.audience.audience import Audience
+from bridge.audience.rows import schema
 from bridge.spool.run import Run
 from bridge.sync.table.snapshot import Snapshot
 from bridge.translation.joining import join
 from bridge.translation.progress import Progress
-from bridge.translation.rules import mapped, taken_back
+from bridge.translation.rules import bounded, mapped, taken_back
 from bridge.translation.shelf import Shelf, unresolved
 
 
@@ -34,6 +35,8 @@ class Tally:
     """Memberships from before for browsers that became known since."""
     taken_back: int = 0
     """Browsers taken out of an audience, for an opt-out."""
+    left_out: int = 0
+    """Browsers that get nothing, as their user has too many (`rules.MOST_BROWSERS`)."""
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
@@ -41,6 +44,7 @@ class Tally:
             unmatched=self.unmatched + other.unmatched,
             found=self.found + other.found,
             taken_back=self.taken_back + other.taken_back,
+            left_out=self.left_out + other.left_out,
         )
 
 
@@ -62,7 +66,7 @@ class Turn:
     """What there is to translate, and by what."""
 
     runs: tuple[Run, ...]
-    """All live runs, or those of a replay."""
+    """All live runs."""
     snapshot: Snapshot
     """The identity table."""
     done: Progress
@@ -105,13 +109,17 @@ class Turn:
                 rows=joined.found.rows,
                 oldest_read_at=joined.oldest_read_at,
                 tally=Tally(
-                    matched=joined.found.matched, unmatched=len(joined.waiting) - joined.found.matched
+                    matched=joined.found.matched,
+                    unmatched=len(joined.waiting) - joined.found.matched,
+                    left_out=joined.left_out,
                 ),
             )
 
     def _found(self, source: Audience) -> Iterator[Piece]:
         shelf = Shelf(source, self.runs)
-        for mappings in self._changed(source.user_namespace):
+        for changed in self._changed(source.user_namespace):
+            mappings = bounded(changed)
+            yield _nothing(source.resolved, self.now, left_out=len(changed) - len(mappings))
             for rows in shelf.of_users(mappings["id"].unique(maintain_order=True), self.done.run):
                 found = mapped(source.resolved, rows, mappings).rows
                 yield Piece(
@@ -127,14 +135,12 @@ class Turn:
 
     def _taken_back(self, namespace: str, sources: Sequence[Audience]) -> Iterator[Piece]:
         reader, others = self.snapshot.reader(namespace), self.snapshot.reader(namespace)
-        shelves = {source.resolved: Shelf(source, self.runs) for source in sources if self.done.run}
+        shelves = {source.resolved: Shelf(source, self.runs) for source in sources}
         targets = self.known.get(namespace, frozenset()) | shelves.keys()
         if not targets:
             return
-        for opted_out in reader.opted_out_since(self._known_at):
+        for opted_out in reader.opted_out_since(self._known_at):  # of nobody too: to be seen working
             ids = opted_out["id"].unique(maintain_order=True)
-            if ids.is_empty():
-                continue
             live = others.join(ids)
             for target in sorted(targets):
                 translated = shelves[target].of_users(ids, self.done.run) if target in shelves else ()
@@ -145,6 +151,12 @@ class Turn:
                     oldest_read_at=self.now,
                     tally=Tally(taken_back=len(rows)),
                 )
+
+
+def _nothing(audience: Audience, now: int, *, left_out: int) -> Piece:
+    """What looks for long and finds little is to be seen working."""
+    none = schema(audience).to_frame()
+    return Piece(audience=audience, rows=none, oldest_read_at=now, tally=Tally(left_out=left_out))
 
 
 def _newest(rows: Iterable[pl.DataFrame]) -> pl.DataFrame:

@@ -64,9 +64,10 @@ commands = st.one_of(
     st.just(("rebuild_table",)),
     st.just(("restart",)),
 )
+everybody = [(1, 1, 1, False), (2, 1, 1, False), (3, 2, 1, False)]
 plans = st.tuples(
-    st.tuples(st.just("sync"), st.lists(syncs, min_size=1, max_size=3)),
-    st.tuples(st.just("produce"), st.lists(events, min_size=2, max_size=4)),
+    st.tuples(st.just("sync"), st.just(everybody) | st.lists(syncs, min_size=1, max_size=3)),
+    st.tuples(st.just("produce"), st.lists(events, min_size=3, max_size=6)),
     st.sampled_from([("catch_up",), ("die", 1), ("die", 2), ("die", 3)]),
     st.lists(commands, min_size=2, max_size=12),
 ).map(lambda parts: [*parts[:3], *parts[3]])
@@ -201,8 +202,8 @@ class World:
                         self.take_back(id_, browser, at, live, translated)
 
     def anything_to_take_back(self):
-        """Something was ever sent."""
-        return DISPLAY in self.site.ledger.audiences()
+        """Something was ever sent, or is going to be."""
+        return DISPLAY in self.site.ledger.audiences() or any(self.sealed.values())
 
     def take_back(self, id_, browser, at, live, translated):
         """The browser leaves everything at the opt-out, or after what was said of it since."""

@@ -6,7 +6,7 @@ import polars as pl
 
 from bridge.audience.rows import schema
 from bridge.sync.table.rows import NEVER
-from bridge.translation.rules import LAST, mapped, taken_back
+from bridge.translation.rules import LAST, MOST_BROWSERS, bounded, mapped, taken_back
 from tests.parts.audiences import DISPLAY, frame
 
 SOURCE = replace(DISPLAY, user_namespace="acme", unresolved=True)
@@ -87,3 +87,14 @@ def test_a_browser_of_two_users_is_emptied_once():
     """By the later of their opt-outs."""
     ended = mappings(("u1", 1, 100), ("u2", 1, 120))
     assert told(taken_back(DISPLAY, ended, mappings(), newest())) == [(1, 0, 120)]
+
+
+def test_a_user_with_too_many_browsers_gets_the_newest():
+    """Whoever brings browsers to one id fills neither memory nor files; others are not touched."""
+    many = [("u1", 0, browser, browser) for browser in range(1, MOST_BROWSERS + 3)]
+    schema_ = {"id": pl.String(), "hi": pl.UInt64(), "lo": pl.UInt64(), "synced_at": pl.Int64()}
+    known = pl.DataFrame([("u0", 0, 1, 1), *many, ("u2", 0, 1, 1)], schema=schema_, orient="row")
+    found = bounded(known)
+    assert found["lo"].to_list() == [1, *range(3, MOST_BROWSERS + 3), 1]
+    fewer = known.filter(pl.col("lo") < MOST_BROWSERS)
+    assert bounded(fewer).equals(fewer)

@@ -188,6 +188,8 @@ class Follower:
         self._partitions = partitions
         if not self.caught_up:
             self._ends = {at: high for at, (_, high) in places.items() if starts.get(at, 0) < high}
+            if self._ends:
+                self._table.falls_behind()
 
     def _read(self, now: int) -> None:
         """Messages into the window."""
@@ -245,7 +247,8 @@ class Follower:
         """Once for each reason, until messages come again."""
         if reason != self._told:
             self._told = reason
-            _log.warning("identity_topic_waited_for", topic=self._parts.topic, reason=reason)
+            remedy = "see to Kafka; the topic is to be there, and ours to read: streams[].identify.table"
+            _log.warning("identity_topic_waited_for", topic=self._parts.topic, reason=reason, remedy=remedy)
 
     def _on_error(self, error: KafkaError) -> None:
         """Errors of no one partition, within `consume`: librdkafka goes on trying."""

@@ -35,7 +35,7 @@ SHARE = 2
 """The newer layers hold at most one row for so many of the oldest: more, and the disk would hold the same
 mappings again and again."""
 
-FORGOTTEN_AFTER = 7 * DAY
+FORGOTTEN_AFTER = 35 * DAY
 """How long what is not true any more is kept, ms: for those who have yet to hear of it, and for older rows of
 its key that come late."""
 

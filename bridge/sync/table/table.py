@@ -154,6 +154,16 @@ class Table:
         written = self._written(window.with_columns(known_at=pl.lit(known_at, dtype=pl.Int64)))
         self._change(self._contents.with_batch(written, positions, known_at))
 
+    def falls_behind(self) -> None:
+        """Its topic holds more than it does: until it has caught up nobody goes by it (`looking.look`).
+
+        Raises:
+            SpoolFull: There is no room; nothing has changed.
+            SpoolFailed: The disk failed.
+        """
+        if self.complete:
+            self._change(replace(self._contents, complete=False))
+
     def completed(self) -> None:
         """It holds all that is in the topic, durably said: others may go by it (`looking.look`).
 

@@ -181,15 +181,15 @@ def test_a_merge_needs_room_for_a_slab(tmp_path):
 
 
 def test_what_is_not_true_is_forgotten_after_a_while(tmp_path):
-    """Ended mappings and tombstones leave the disk a week after they were heard of; the opt-out stays."""
+    """Ended mappings and tombstones leave the disk 35 days after they were heard of; the opt-out stays."""
     told = [Told("ann", 1, 5), Told("ann", 0, 6), Told("bob", 2, 5), Told("bob", 2, 6, forgotten=True)]
     with opened(tmp_path) as table:
         table.append(window([*told, Told("cat", 3, 5)]), {0: 1}, 1)
-        merge_all(table, 6 * DAY)
+        merge_all(table, 34 * DAY)
         assert stored(table) == {("ann", 0), ("ann", 1), ("bob", 2), ("cat", 3)}
-        merge_all(table, 8 * DAY)
+        merge_all(table, 36 * DAY)
         assert stored(table) == {("ann", 0), ("cat", 3)}
-        table.append(window([Told("ann", 1, 5)]), {0: 2}, 8 * DAY)
+        table.append(window([Told("ann", 1, 5)]), {0: 2}, 36 * DAY)
         assert joined(table, ["ann", "bob", "cat"]) == {("cat", 3): (5, 0)}
 
 
