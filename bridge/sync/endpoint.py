@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.clock import SECOND, Clock
 from bridge.sync import query
@@ -55,17 +55,24 @@ class EndpointParts:
     """Makes a partner's id that nobody can guess."""
 
 
-def application(parts: EndpointParts, *, path: str, opt_out_path: str) -> Starlette:
+def application(parts: EndpointParts, *, path: str, opt_out_path: str) -> ASGIApp:
     """Answers these two paths, and nothing else."""
-    one = Starlette(
+    visits = SyncPath(parts)
+    others = Starlette(
         routes=[
-            Route(path, SyncPath(parts), methods=["GET"]),
+            Route(path, visits, methods=["GET"]),
             Route(opt_out_path, OptOutPath(parts).answer, methods=["GET", "POST"]),
         ],
         exception_handlers={HTTPException: _refused},
     )
-    one.router.redirect_slashes = False
-    return one
+    others.router.redirect_slashes = False
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        """The many go straight on: the way through the framework costs as much as all that a visit is."""
+        one = visits if scope["path"] == path and scope["method"] == "GET" else others
+        await one(scope, receive, send)
+
+    return answer
 
 
 class SyncPath:
