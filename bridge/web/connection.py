@@ -1,23 +1,28 @@
 """uvicorn's connection, and the bounds that it lacks.
 
-uvicorn has no time for a request that is not whole yet, its limit of a request's size is looked at only while
-the request is incomplete, and what a client does not take is kept for ever. Here one deadline runs at any
-moment: of the request, then of its answer. Only time in which the client is waited for, not work of ours,
-makes a connection one that may be cut for the sake of another.
+uvicorn has neither a time for a request that is not whole yet nor a limit of its size, and what a client does
+not take is kept for ever. Here one deadline runs at any moment: of the request, then of its answer. Only time
+in which the client is waited for, not work of ours, makes a connection one that may be cut for the sake of
+another. Requests that come at once are read as one, and nothing more is read until all have their answers.
 """
 
 import asyncio
 from http import HTTPStatus
 
+from starlette.types import ASGIApp
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from bridge.web.bounds import Bounds
 from bridge.web.joined import JoinedWrites
+from bridge.web.sound import MOST_HEADERS, Unsound, check
+
+_WAITING = 32
+"""Requests of one connection that may wait for those before them: each takes a hundred times its bytes."""
 
 
-class Connection(H11Protocol):
+class Connection(HttpToolsProtocol):
     """One client's connection."""
 
     def __init__(
@@ -31,20 +36,22 @@ class Connection(H11Protocol):
     ) -> None:
         # An application that must may cut its client off: `request.state.cut()`.
         super().__init__(config, server_state, app_state | {"cut": self.cut}, _loop)
+        self.headers = []
         self._bounds = bounds
         self._bytes_left = bounds.request_bytes
-        self._deadline: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None
+        self._ends_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def working(self) -> bool:
         """Whether a request is being answered, and not the client waited for."""
-        cycle = self.cycle
-        return cycle is not None and not cycle.response_complete  # uvicorn declares it without its None
+        return self._answering is not None and not self._answering.response_complete
 
     @property
     def ends_at(self) -> float:
         """The deadline that runs, by the loop's clock."""
-        return self._deadline.when() if self._deadline else 0.0
+        return self._ends_at
 
     def cut(self) -> None:
         """End it at once, whatever was said or is still to be taken."""
@@ -61,9 +68,12 @@ class Connection(H11Protocol):
             min(waiting, key=lambda one: one.ends_at, default=self).cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """No deadline any more."""
-        if self._deadline:
-            self._deadline.cancel()
+        """No deadline any more, and nobody to answer."""
+        if self._timer:
+            self._timer.cancel()
+        if self._answering is not None:  # uvicorn tells the request that has come last
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -71,26 +81,42 @@ class Connection(H11Protocol):
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        else:
-            super().data_received(data)
+            return
+        super().data_received(data)
+        if len(self.headers) > MOST_HEADERS and not self.transport.is_closing():  # and no end of them yet
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes, in any case
         """Who has said all, and says that, still gets an answer."""
         return self.working
 
-    def handle_events(self) -> None:
-        """A request that has become whole has the time of an answer."""
-        before = self.cycle
-        super().handle_events()
-        if self.cycle is not before:
-            self._allow(self._bounds.answer_seconds)
+    def on_headers_complete(self) -> None:
+        """What the parser takes and HTTP does not is refused before anybody answers it."""
+        if len(self.pipeline) >= _WAITING:
+            raise Unsound
+        check(self.parser.get_http_version(), self.headers)
+        super().on_headers_complete()
+        if not self.url.startswith(b"/") or b"#" in self.url:  # uvicorn would find a path within it
+            self.scope["path"], self.scope["query_string"] = self.url.decode("ascii"), b""
+        if self.parser.should_upgrade():  # what comes after it is not parsed
+            self.cycle.keep_alive = False
+        self.headers = []  # what is called a header from now on stands behind the body
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        """A request whose turn has come has the time of an answer."""
+        self._answering = cycle
+        self._allow(self._bounds.answer_seconds)
+        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]  # as uvicorn has them
 
     def on_response_complete(self) -> None:
         """The answer is made; whether or not it is taken, the next request has to come in time."""
-        self._bytes_left = self._bounds.request_bytes
         if not self.transport.is_closing():
             self._allow(self._bounds.request_seconds)
         super().on_response_complete()
+        if self.working:
+            self.flow.pause_reading()
+        else:
+            self._bytes_left = self._bounds.request_bytes
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
         """The library's has neither our headers nor an eye on an answer that has begun."""
@@ -104,17 +130,26 @@ class Connection(H11Protocol):
             self.transport.close()
 
     def _allow(self, seconds: float) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(seconds, self.cut)
+        """A timer that is early enough stays: thousands a second would be set for nothing."""
+        self._ends_at = self.loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._ends_at:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self.loop.call_at(self._ends_at, self._look)
+
+    def _look(self) -> None:
+        if self._ends_at > self.loop.time():
+            self._timer = self.loop.call_at(self._ends_at, self._look)
+        else:
+            self.cut()
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer with a line of ours, unless another answer has begun, and close."""
-        if self.working:
-            if self.cycle.response_started:
+        if self._answering is not None and self.working:
+            if self._answering.response_started:
                 self.cut()
                 return
-            self.cycle.disconnected = True  # whoever works on it answers nobody
+            self._answering.disconnected = True  # whoever works on it answers nobody
         line = f"{status.phrase.lower()}\n".encode()
         headers = dict(self.server_state.default_headers) | {
             b"content-type": b"text/plain; charset=utf-8",

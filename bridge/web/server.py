@@ -57,7 +57,6 @@ class WebServer:
             uvicorn.Config(
                 _telling(application),
                 http=partial(Connection, bounds=bounds),  # type: ignore[arg-type]  # what makes one is as good
-                h11_max_incomplete_event_size=bounds.request_bytes,
                 timeout_graceful_shutdown=bounds.stop_seconds,
                 backlog=bounds.connections,
                 headers=list(headers.items()),

@@ -14,7 +14,7 @@ REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 
 async def application(_scope, _receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
     await send({"type": "http.response.body", "body": b"served"})
 
 

@@ -50,6 +50,12 @@ async def breaks(_: Request):
     return StreamingResponse(more())
 
 
+async def awaits(request: Request):
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    request.app.state.left.set()
+
+
 async def cuts(request: Request):
     request.state.cut()
     while (await request.receive())["type"] != "http.disconnect":
@@ -57,8 +63,9 @@ async def cuts(request: Request):
     return PlainTextResponse("nobody sees it\n")
 
 
-PAGES = (who, fails, endless, breaks, cuts)
+PAGES = (who, fails, endless, breaks, awaits, cuts)
 APPLICATION = Starlette(routes=[Route(f"/{one.__name__}", one, methods=["GET", "POST"]) for one in PAGES])
+APPLICATION.state.left = threading.Event()
 
 
 def serving(bounds=BOUNDS):
@@ -185,6 +192,73 @@ def test_requests_may_come_at_once(connection):
     ]
 
 
+class Slow:
+    """An application whose answers are made when they are allowed, by their query; and its server."""
+
+    def __init__(self, bounds):
+        self.allowed = {str(number): threading.Event() for number in range(6)}
+        application = Starlette(routes=[Route("/slow", self.slow), Route("/who", who)])
+        self.server = WebServer(application, "127.0.0.1:0", setting="a.listen", headers={}, bounds=bounds)
+
+    def slow(self, request: Request):
+        self.allowed[request.url.query].wait(20)
+        return PlainTextResponse(f"made {request.url.query}\n")
+
+    def waiting(self):
+        """Requests that wait for those before them."""
+        return sum(len(one.pipeline) for one in list(self.server._server.server_state.connections))
+
+
+def test_no_more_is_read_before_all_that_has_come_is_answered():
+    """Whoever always has a request that waits is answered for ever: the size begins anew in between."""
+    slow = Slow(Bounds(request_bytes=1000))
+    with (
+        slow.server as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+    ):
+        said = [request(f"/slow?{number}", "X: " + "a" * 400) for number in range(6)]
+        connection.sendall(said[0])
+        for number, more in enumerate(said[1:]):
+            connection.sendall(more)
+            assert stays(connection, 0.1)
+            slow.allowed[str(number)].set()
+            assert answered(connection)[2] == f"made {number}\n"
+        slow.allowed["5"].set()
+        assert answered(connection)[2] == "made 5\n"
+
+
+@pytest.mark.parametrize("more", [32, 33])
+def test_few_requests_may_wait_on_one_connection(more):
+    """Each is kept, at a hundred times its bytes; one too many is refused, and the others with it."""
+    slow = Slow(Bounds())
+    with (
+        slow.server as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+    ):
+        others = request("/who") * (more - 1) + request("/who", "Connection: close")
+        connection.sendall(request("/slow?1") + others)
+        until(lambda: slow.waiting() == 32 or not connections(server), "all of them", 5)
+        slow.allowed["1"].set()
+        answer = left(connection)
+        assert answer.count(b"HTTP/1.1 200 ") == (33 if more == 32 else 0)
+        assert answer.count(b"HTTP/1.1 400 ") == (0 if more == 32 else 1)
+
+
+def test_an_application_is_told_that_its_client_has_gone(connection):
+    """Also where another request waits behind the one that it works on."""
+    APPLICATION.state.left.clear()
+    connection.sendall(request("/awaits") + request("/who"))
+    assert stays(connection, 0.1)
+    connection.close()
+    assert APPLICATION.state.left.wait(10)
+
+
+def test_headers_without_an_end_are_refused(connection):
+    """When there are too many, and not when they are too long: kept, each takes a multiple of its bytes."""
+    connection.sendall(b"GET /who HTTP/1.1\r\n" + b"a:\r\n" * 120)
+    assert left(connection).startswith(b"HTTP/1.1 431 ")
+
+
 @pytest.mark.parametrize("after", [b"", request("/who")])
 @pytest.mark.parametrize(
     "large",
@@ -224,6 +298,17 @@ def test_an_endless_answer_that_nobody_takes_is_cut(connection, server, capfd):
     until(lambda: connections(server) == 0, "its end", 5)
     until(lambda: not server._server.server_state.tasks, "the application's end", 5)
     assert "".join(capfd.readouterr()) == ""
+
+
+def test_an_answer_may_have_less_time_than_a_request():
+    """The deadline of the request is not waited for."""
+    with (
+        serving(Bounds(request_seconds=60, answer_seconds=0.5)) as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+    ):
+        connection.sendall(request("/endless"))
+        until(lambda: connections(server) == 1, "the request", 5)
+        until(lambda: connections(server) == 0, "its end", 10)
 
 
 def test_what_goes_wrong_after_an_answer_has_begun_ends_it(connection):
