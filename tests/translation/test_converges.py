@@ -20,6 +20,7 @@ from bridge.spool.store import Sizes
 from bridge.sync.table.table import Table
 from bridge.translation import shelf, translator
 from bridge.translation.progress import Progress
+from bridge.translation.rules import LAST
 from bridge.translation.translator import carry_out
 from bridge.translation.turn import Turn
 from tests.parts import oracle
@@ -169,11 +170,13 @@ class World:
                 if left[0] < 0:
                     raise Killed
 
+        before = dict(self.said)
         self.say(done.run)
         try:
             carry_out(turn, self.site.spool, self.site.clock.now, watch)
         except Killed:
-            pass
+            sealed = _sealed(self.site.spool.runs())
+            self.said = before | {key: said for key, said in self.said.items() if key in sealed}
         else:
             self.opted_out = self.opt_outs()
 
@@ -272,6 +275,18 @@ def _rows(event):
     return emptied + [
         (event["user"], each["segment_id"], each["timestamp"], *place) for each in event["segments"]
     ]
+
+
+def _sealed(runs):
+    """What was translated, by its place and its browser."""
+    rows = [row for run in runs if DISPLAY in run.audiences for row in run.read(DISPLAY).to_dicts()]
+    return {
+        (
+            (row["event_time"], "~" if row["source"] == LAST else "t", row["partition"], row["offset"]),
+            row["lo"],
+        )
+        for row in rows
+    }
 
 
 def _uuid(browser):
