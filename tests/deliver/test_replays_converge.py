@@ -27,7 +27,7 @@ PARTITIONS = 3
 SECONDS = 14
 """Event times are so many different seconds: ties, and late events, are frequent."""
 
-EXAMPLES = 2_000
+EXAMPLES = 1_000
 
 SHARED_MEMORY = Path("/dev/shm")
 
