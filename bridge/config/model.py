@@ -5,6 +5,7 @@ that hold them. What keys must be together stands in `rules`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -241,6 +242,14 @@ class Stream(Section):
     def _tables(self) -> dict[str, str]:
         """The user namespaces of files to their table ids."""
         return {self.user_namespace: self.user_table_id or ""} | self.user_namespaces
+
+    def translated(self) -> Iterator[tuple[Audience, Audience]]:
+        """Every unresolved audience that the stream collects, and the one that it is translated into."""
+        namespace = self.unresolved_namespace
+        if namespace is not None:
+            for audience in self.audiences():
+                if audience == audience.resolved:
+                    yield replace(audience, user_namespace=namespace, unresolved=True), audience
 
     def audiences(self) -> Iterator[Audience]:
         """Every audience that the stream's memberships may be sent to."""

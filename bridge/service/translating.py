@@ -1,7 +1,7 @@
 """The thread that translates: looks, decides (`translation.due`), carries out (`translation.translator`)."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from itertools import chain
 from threading import Event, Thread
 
 import structlog
@@ -10,7 +10,7 @@ from bridge.audience.audience import Audience
 from bridge.audience.frontier import Frontier, Step
 from bridge.backoff import Backoff
 from bridge.clock import SECOND, Clock
-from bridge.config import Config, Stream
+from bridge.config import Config
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.service import identity
@@ -149,7 +149,7 @@ class Translating:
         for stream in self._config.streams:
             if stream.identify is not None:
                 namespace = stream.identify.from_
-                own = frozenset(_targets(stream)) & sent
+                own = frozenset(target for _, target in stream.translated()) & sent
                 found[namespace] = found.get(namespace, frozenset()) | own
         return found
 
@@ -169,8 +169,8 @@ def feeding(config: Config) -> dict[Audience, str]:
     """The audiences that are translated into, and the stream that feeds each; of several, the first."""
     found: dict[Audience, str] = {}
     for stream in config.streams:
-        for audience in _targets(stream):
-            found.setdefault(audience, stream.name)
+        for _, target in stream.translated():
+            found.setdefault(target, stream.name)
     return found
 
 
@@ -182,10 +182,8 @@ def kept_longer(config: Config) -> dict[Audience, int]:
     found: dict[Audience, int] = {}
     for stream in config.streams:
         if stream.identify is not None:
-            for audience in _targets(stream):
-                source = replace(audience, user_namespace=stream.identify.from_, unresolved=True)
-                for one in (audience, source):
-                    found[one] = max(found.get(one, config.spool.retention), stream.identify.park)
+            for audience in chain.from_iterable(stream.translated()):
+                found[audience] = max(found.get(audience, config.spool.retention), stream.identify.park)
     return found
 
 
@@ -209,8 +207,3 @@ def progress_of(runs: tuple[Run, ...]) -> dict[Audience, AudienceState]:
     sources = unresolved(runs)
     frontier = Frontier((Step("", Progress.of(runs).run),)) if sources else Frontier()
     return dict.fromkeys(sources, AudienceState(frontier=frontier))
-
-
-def _targets(stream: Stream) -> Iterator[Audience]:
-    if stream.identify is not None:
-        yield from (audience for audience in stream.audiences() if audience == audience.resolved)

@@ -4,11 +4,11 @@ All of it is from the footers of runs and the table's own files: beside a runnin
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.audience.audience import Audience
 from bridge.clock import SECOND
-from bridge.config import Config, Stream
+from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.service.identity import FOLDER, topic_of
 from bridge.spool.footer import AudienceStatistics
@@ -129,7 +129,7 @@ def _streams(config: Config, runs: Sequence[Run], done: Progress) -> Iterator[St
     left = set(unresolved(runs))
     for stream in config.streams:
         if stream.identify is not None:
-            own = left & _sources(stream)
+            own = left & {source for source, _ in stream.translated()}
             left -= own
             held = list(_held(runs, own))
             waiting = [statistics for run, statistics in held if run.number > done.run]
@@ -149,15 +149,6 @@ def _held(runs: Sequence[Run], whose: Iterable[Audience]) -> Iterator[tuple[Run,
     for run in runs:
         for audience in wanted & run.audiences.keys():
             yield run, run.audiences[audience]
-
-
-def _sources(stream: Stream) -> set[Audience]:
-    """The unresolved audiences that the stream collects."""
-    namespace = stream.unresolved_namespace
-    if namespace is None:
-        return set()
-    targets = (audience for audience in stream.audiences() if audience == audience.resolved)
-    return {replace(audience, user_namespace=namespace, unresolved=True) for audience in targets}
 
 
 def _table(config: Config, topic: str) -> TableStatus:

@@ -297,6 +297,17 @@ def _directory():
     return tempfile.TemporaryDirectory(dir=SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None)
 
 
+def carry_out_in(kind, plan):
+    """The plan in a world of this kind, where a few rows are several pieces and several runs."""
+    with (
+        structlog.testing.capture_logs(),
+        patch.object(translator, "SEALED_ROWS", 2),
+        patch.object(shelf, "RANGE_ROWS", 3),
+        _directory() as directory,
+    ):
+        kind(Path(directory)).run(plan)
+
+
 @pytest.mark.failure(67, 69)
 @settings(max_examples=200, derandomize=True)
 @given(plans)
@@ -305,10 +316,4 @@ def test_any_order_of_events_mappings_and_opt_outs_converges(plan):
 
     Two partner ids of one browser, and several browsers of one partner id, are frequent.
     """
-    with (
-        structlog.testing.capture_logs(),
-        patch.object(translator, "SEALED_ROWS", 2),
-        patch.object(shelf, "RANGE_ROWS", 3),
-        _directory() as directory,
-    ):
-        World(Path(directory)).run(plan)
+    carry_out_in(World, plan)

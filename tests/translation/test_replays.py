@@ -1,8 +1,5 @@
 """Replays of a partner's user ids, among all else that happens: they end where last-write-wins does."""
 
-from pathlib import Path
-from unittest.mock import patch
-
 import pytest
 import structlog
 from hypothesis import given, settings
@@ -12,7 +9,6 @@ from bridge.deliver.lanes import look
 from bridge.deliver.waiting import unsent
 from bridge.replay.request import Bounds
 from bridge.spool.replays import ReplayState
-from bridge.translation import shelf, translator
 from bridge.translation.progress import Progress
 from bridge.translation.replayed import translate
 from bridge.translation.shelf import unresolved
@@ -25,9 +21,9 @@ from tests.translation.test_converges import (
     SOURCE,
     Killed,
     World,
-    _directory,
     _rows,
     _uuid,
+    carry_out_in,
     commands,
     events,
 )
@@ -296,16 +292,6 @@ def _says(told, browser, segment):
     return found
 
 
-def _run(plan):
-    with (
-        structlog.testing.capture_logs(),
-        patch.object(translator, "SEALED_ROWS", 2),
-        patch.object(shelf, "RANGE_ROWS", 3),
-        _directory() as directory,
-    ):
-        ReplayWorld(Path(directory)).run(plan)
-
-
 @pytest.mark.failure(69)
 @settings(max_examples=200, derandomize=True)
 @given(st.lists(with_replays, min_size=3, max_size=14))
@@ -314,7 +300,7 @@ def test_replays_among_events_mappings_and_opt_outs_converge(plan):
 
     What they find nobody for is parked, and found once a browser is known, like what was read live.
     """
-    _run(plan)
+    carry_out_in(ReplayWorld, plan)
 
 
 def test_an_opt_out_reaches_what_a_replay_is_yet_to_send(tmp_path):
