@@ -1,5 +1,6 @@
 """The process as its operator meets it: with Kafka, without, and with a topic that is not as it should be."""
 
+import gc
 import json
 import signal
 import socket
@@ -192,6 +193,18 @@ def answers(port):
             return answer.status == 200
     except OSError:
         return False
+
+
+def test_what_is_there_at_the_start_is_looked_at_no_more(tmp_path):
+    """A collection that goes through all modules lets every browser wait meanwhile (docs/decisions/0054)."""
+    stop = threading.Event()
+    stop.set()
+    frozen = gc.get_freeze_count()
+    try:
+        service(tmp_path, sqlite_file="sync.sqlite").run(stop)
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_a_configuration_without_the_section_is_told(tmp_path):
