@@ -8,12 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
+from bridge.ahead import ahead
 from bridge.audience.audience import Audience
 from bridge.audience.header import Header
 from bridge.audience.lines import Lines, render
 from bridge.audience.rows import from_user, historical
 from bridge.clock import SECOND
-from bridge.deliver.ahead import ahead
 from bridge.deliver.capped_gzip import CappedGzip
 from bridge.deliver.gathering import Gathered, removals_alone
 from bridge.spool.disk import DurableFile

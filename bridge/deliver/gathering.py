@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from bridge.ahead import ahead
 from bridge.audience.audience import Audience
 from bridge.audience.late import Settled, late_rows, settle
 from bridge.audience.merge import latest
 from bridge.audience.rows import REMOVE, everything, sealed_schema, user_columns
-from bridge.deliver.ahead import ahead
 from bridge.deliver.lanes import Lane, View, holding, starts
 from bridge.spool.ranges import range_starts
 from bridge.spool.run import Reader

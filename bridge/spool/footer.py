@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Self
-from zlib import crc32
 
 import msgspec
+from zlib_ng.zlib_ng import crc32
 
 from bridge.audience.audience import Audience
 

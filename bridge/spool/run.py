@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
-from zlib import crc32
 
 import polars as pl
+from zlib_ng.zlib_ng import crc32
 
 from bridge.audience.audience import Audience
 from bridge.audience.rows import first_at, sealed_schema

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from zlib import crc32
 
 import numpy as np
 import polars as pl
+from zlib_ng.zlib_ng import crc32
 
 from bridge.audience.audience import Audience
 from bridge.audience.merge import first_of

@@ -74,7 +74,7 @@ def taken_back(
 
     Args:
         target: The resolved audience.
-        opted_out: id, hi, lo and opted_out_at (epoch ms), as `Reader.opted_out_since` gives them.
+        opted_out: id, hi, lo and opted_out_at (epoch ms), as `Changes.opted_out_since` gives them.
         live: Of the same ids, id, hi and lo of the mappings that are true nevertheless.
         newest: Of those of them that anything was translated of, `user` and the newest `event_time`.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
+from bridge.ahead import ahead
 from bridge.audience.audience import Audience
 from bridge.spool.footer import Position
 from bridge.spool.store import RunStore
@@ -71,7 +72,7 @@ def carry_out(
         SpoolFailed: The disk failed.
     """
     collected, tallies = Collected(), dict[Audience, Tally]()
-    for piece in turn.pieces():
+    for piece in ahead(turn.pieces()):
         watch()
         tallies[piece.audience] = tallies.get(piece.audience, Tally()) + piece.tally
         collected.add(piece)

@@ -131,15 +131,15 @@ class Turn:
 
     def _changed(self, namespace: str) -> Iterator[pl.DataFrame]:
         if self.done.run:
-            yield from self.snapshot.reader(namespace).changed_since(self._known_at)
+            yield from self.snapshot.changes(namespace).since(self._known_at)
 
     def _taken_back(self, namespace: str, sources: Sequence[Audience]) -> Iterator[Piece]:
-        reader, others = self.snapshot.reader(namespace), self.snapshot.reader(namespace)
+        changes, others = self.snapshot.changes(namespace), self.snapshot.reader(namespace)
         shelves = {source.resolved: Shelf(source, self.runs) for source in sources}
         targets = self.known.get(namespace, frozenset()) | shelves.keys()
         if not targets:
             return
-        for opted_out in reader.opted_out_since(self._known_at):  # of nobody too: to be seen working
+        for opted_out in changes.opted_out_since(self._known_at):  # of nobody too: to be seen working
             ids = opted_out["id"].unique(maintain_order=True)
             live = others.join(ids)
             for target in sorted(targets):

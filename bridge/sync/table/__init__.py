@@ -2,6 +2,6 @@
 
 topic ─▶ follower ─▶ window ─▶ layers ─▶ snapshot
 user-     decode,    rows in   slabs on   join,
-sync      skip       memory    disk,      changed_since,
-                               merged     opted_out_since
+sync      skip       memory    disk,      changes
+                               merged
 """

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeAlias
-from zlib import crc32
 
 import msgspec
+from zlib_ng.zlib_ng import crc32
 
 from bridge.spool.disk import refusals
 

@@ -6,11 +6,15 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from bridge.sync.table.contents import Key
 from bridge.sync.table.rows import SCHEMA
 from bridge.sync.table.slab import Block, Slab
+
+_BITS_PER_ID = 16
+"""One row in 16 to 32 that nobody asked for is taken for one of these ids, until it is compared."""
 
 
 class Part(NamedTuple):
@@ -32,7 +36,8 @@ class _Place(NamedTuple):
 class LayerReader:
     """Reads one namespace of a layer. It keeps the last block: ids that ascend decode each block once."""
 
-    def __init__(self, parts: Sequence[Part], namespace: str) -> None:
+    def __init__(self, parts: Sequence[Part], namespace: str, columns: Sequence[str] = tuple(SCHEMA)) -> None:
+        """`columns`: of `rows.SCHEMA`, those that are read; `id` is one of them."""
         self._places = [
             _Place(block, part)
             for part in parts
@@ -40,6 +45,7 @@ class LayerReader:
             if (namespace, block.last) >= part.start
         ]
         self._namespace = namespace
+        self._schema = pl.Schema({name: SCHEMA[name] for name in columns})
         self._firsts = [place.block.first for place in self._places]
         self._lasts = [place.block.last for place in self._places]
         self._kept: tuple[Block, pl.DataFrame] | None = None
@@ -67,13 +73,14 @@ class LayerReader:
         last = rows.height if stop is None else rows["id"].search_sorted(stop, "left")
         return rows[first:last]
 
-    def around(self, ids: pl.Series) -> pl.DataFrame:
-        """All rows of the blocks that may hold these ids (ascending, each once, at least one).
+    def of(self, ids: pl.Series) -> pl.DataFrame:
+        """The rows of these ids (ascending, each once, at least one), sorted by id.
 
         Raises:
             TableDamaged: As `range`.
         """
-        return self._read(self._holding(ids))
+        rows = _likely(self._read(self._holding(ids)), ids)
+        return rows.join(ids.to_frame("id"), on="id", how="semi", maintain_order="left")
 
     def _holding(self, ids: pl.Series) -> list[_Place]:
         low, high = bisect_left(self._lasts, ids[0]), bisect_right(self._firsts, ids[-1])
@@ -85,16 +92,28 @@ class LayerReader:
 
     def _read(self, places: Sequence[_Place]) -> pl.DataFrame:
         """The rows of places that ascend, of which the first may be the one that is kept."""
-        frames = [SCHEMA.to_frame()]
+        frames = [self._schema.to_frame()]
         if places and self._kept is not None and places[0].block is self._kept[0]:
             frames.append(self._kept[1])
             places = places[1:]
         for part, group in groupby(places, attrgetter("part")):
             blocks = [place.block for place in group]
-            rows = part.slab.rows(blocks)
+            rows = part.slab.rows(blocks, self._schema.names())
             last = blocks[-1]
             if part.start > (self._namespace, blocks[0].first):
                 rows = rows[rows["id"].search_sorted(part.start[1], "left") :]
             self._kept = last, rows[-min(last.rows, rows.height) :]
             frames.append(rows)
         return pl.concat(frames)
+
+
+def _likely(rows: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    """The rows of these ids, and a few others: by a bit for each hash.
+
+    Of a large table most rows that are read are nobody's who is asked for, and to compare each of them with
+    the ids would cost as much as to read them.
+    """
+    wanted = np.zeros(1 << (_BITS_PER_ID * len(ids)).bit_length(), dtype=np.bool_)
+    last = len(wanted) - 1
+    wanted[(ids.hash() & last).to_numpy()] = True
+    return rows.filter(pl.Series(wanted[(rows["id"].hash() & last).to_numpy()]))

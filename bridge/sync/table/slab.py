@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
-from zlib import crc32
 
 import polars as pl
+from zlib_ng.zlib_ng import crc32
 
 from bridge.errors import BridgeError
 from bridge.sync.table.contents import SlabRecord
@@ -72,13 +72,14 @@ class Slab:
         self.blocks = self._read_index(record)
         """By namespace, ascending by id."""
 
-    def rows(self, blocks: Sequence[Block]) -> pl.DataFrame:
-        """The rows of blocks (at least one), checked; columns of `rows.SCHEMA`.
+    def rows(self, blocks: Sequence[Block], columns: Sequence[str]) -> pl.DataFrame:
+        """The rows of blocks (at least one), checked, with these columns of `rows.SCHEMA`.
 
         Raises:
             TableDamaged: They do not match their checksum.
         """
-        return self._parquet([self._checked(block.offset, block.length, block.crc32) for block in blocks])
+        data = [self._checked(block.offset, block.length, block.crc32) for block in blocks]
+        return self._parquet(data, columns)
 
     def _read_index(self, record: SlabRecord) -> dict[str, list[Block]]:
         if os.fstat(self._descriptor).st_size != record.bytes:
@@ -97,9 +98,9 @@ class Slab:
             raise self._damaged(f"the checksum of what is at byte {offset} differs")
         return data
 
-    def _parquet(self, data: list[bytes]) -> pl.DataFrame:
+    def _parquet(self, data: list[bytes], columns: Sequence[str] | None = None) -> pl.DataFrame:
         try:
-            return pl.read_parquet(data)
+            return pl.read_parquet(data, columns=None if columns is None else list(columns))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise self._damaged("a block cannot be decoded") from error
 

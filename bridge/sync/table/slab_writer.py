@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from zlib import crc32
 
 import polars as pl
+from zlib_ng.zlib_ng import crc32
 
 from bridge.spool.disk import DurableFile
 from bridge.sync.table.contents import FIRST, SlabRecord

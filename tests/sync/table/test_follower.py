@@ -109,7 +109,7 @@ def test_a_restart_goes_on_where_the_table_is(kafka, tmp_path):
     with following(kafka, "sync-restart", tmp_path) as (table, follower):
         until(lambda: follower.caught_up, "the end of the topic")
         assert synced(table, "new", "u7") == {("new", 2): 5, ("u7", 1): 8}
-        changed = [frame["id"].to_list() for frame in table.snapshot().reader("acme").changed_since(known_at)]
+        changed = [frame["id"].to_list() for frame in table.snapshot().changes("acme").since(known_at)]
         assert [*chain(*changed)] == ["new"]
         assert table.positions == {0: 201}
 

@@ -90,13 +90,13 @@ class TableMachine(RuleBasedStateMachine):
     @rule()
     def look_for_changes(self) -> None:
         """What is true now and was not is told; where nothing was taken back, nothing else is."""
-        reader = self.table.snapshot().reader("acme", SMALL.range_rows)
-        changed = {(row[0], row[2]) for frame in reader.changed_since(self.seen) for row in frame.rows()}
+        changes = self.table.snapshot().changes("acme", SMALL.range_rows)
+        changed = {(row[0], row[2]) for frame in changes.since(self.seen) for row in frame.rows()}
         live = set(self.model.live("acme"))
         assert live - self.live_then <= changed <= live
         if all(one.browser and not one.forgotten for one in self.model.told):
             assert changed == live - self.live_then
-        told = reader.opted_out_since(self.seen)
+        told = changes.opted_out_since(self.seen)
         assert {(row[0], row[2], row[3]) for frame in told for row in frame.rows()} >= {
             (id_, browser, ended)
             for id_, browser in self.live_then - live
@@ -218,7 +218,7 @@ def test_what_is_forgotten_does_not_come_back_within_a_merge(tmp_path):
 def stored(table) -> set[tuple[str, int]]:
     """The keys that any row on the disk is of."""
     parts = [part for layer in table.snapshot().layers for part in layer]
-    rows = [part.slab.rows(blocks) for part in parts for blocks in part.slab.blocks.values()]
+    rows = [part.slab.rows(blocks, ["id", "lo"]) for part in parts for blocks in part.slab.blocks.values()]
     return {(id_, browser) for id_, browser in pl.concat(rows).select("id", "lo").rows()}
 
 
@@ -328,13 +328,11 @@ def test_what_is_new_is_told_and_nothing_else(tmp_path, merging):
             table.append(window(batch), {0: number}, number)
             if merging:
                 table.merge_step(number)
-            reader = table.snapshot().reader("acme")
-            changed = [
-                f"{row[0]}{row[2]}" for frame in reader.changed_since(seen[-1]) for row in frame.rows()
-            ]
+            changes = table.snapshot().changes("acme")
+            changed = [f"{row[0]}{row[2]}" for frame in changes.since(seen[-1]) for row in frame.rows()]
             ended = [
-                f"{row[0]}{row[2]}" for frame in reader.opted_out_since(seen[-1]) for row in frame.rows()
+                f"{row[0]}{row[2]}" for frame in changes.opted_out_since(seen[-1]) for row in frame.rows()
             ]
             assert (sorted(changed), sorted(ended)) == tuple(map(sorted, NEWS[number - 1][1:]))
             seen.append(table.snapshot().known_at)
-        assert next(table.snapshot().reader("acme").changed_since(seen[-1])).is_empty()
+        assert next(table.snapshot().changes("acme").since(seen[-1])).is_empty()

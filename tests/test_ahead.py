@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.deliver.ahead import ahead
+from bridge.ahead import ahead
 from tests.parts.waiting import until
 
 
