@@ -456,7 +456,10 @@ def test_the_spool_fits_its_volume(helm, spool, volume, fits):
 
 
 def test_the_notes_warn(helm, tmp_path):
-    """Of memory below the window and what the process takes; of a replay that comes again; of no TLS."""
+    """Of memory below the window and what the process takes; of a replay that comes again; of no TLS.
+
+    Where users are translated, they tell how many mappings the volume has room for.
+    """
     chart = shutil.copytree(CHART, tmp_path / "chart")
     shown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shown}\n"
     shown += 'data: {notes: {{ include "s2s-bridge.notes" . | quote }}}\n'
@@ -474,6 +477,10 @@ def test_the_notes_warn(helm, tmp_path):
     assert "has the compacted topic user-sync" in notes("1Gi", SYNC)
     open_ = {"userSync": {"ingress": {"tls": {"enabled": False}}}}
     assert "WARNING: userSync.ingress.tls.enabled is off" in notes("1Gi", merged(SYNC, open_))
+    assert "identity table" not in notes("1Gi")
+    translated = {"clients": {"t": {"topics": ["t"], "display": True, "identify": {"from": "partner"}}}}
+    room = translated | {"persistence": {"size": "25G"}, "config": {"spool": {"max_bytes": "10GB"}}}
+    assert "has room for 200 million mappings" in notes("1Gi", room)
 
 
 def test_the_examples_hold_no_secret_and_every_file_is_used():
