@@ -87,8 +87,12 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes, in any case
-        """Who has said all, and says that, still gets an answer."""
-        return self.working
+        """Who has said all, and says that, still gets every answer, and then the end."""
+        if self.working:
+            self.cycle.keep_alive = False
+            return True
+        self.transport.close()  # sends what is held back; the loop would close what is below it
+        return False
 
     def on_headers_complete(self) -> None:
         """What the parser takes and HTTP does not is refused before anybody answers it."""

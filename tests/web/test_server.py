@@ -192,6 +192,30 @@ def test_requests_may_come_at_once(connection):
     ]
 
 
+def test_who_has_said_all_gets_the_answer(server):
+    """Also where the loop sees the client's end before it has sent the answer, and the other way round."""
+    for _ in range(50):
+        with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection:
+            connection.sendall(request("/who?1"))
+            connection.shutdown(socket.SHUT_WR)
+            assert left(connection).endswith(b"127.0.0.1 1\n")
+
+
+def test_who_has_said_all_is_not_waited_for():
+    """The last answer says that it is the last."""
+    slow = Slow(Bounds())
+    with (
+        slow.server as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+    ):
+        connection.sendall(request("/slow?1"))
+        connection.shutdown(socket.SHUT_WR)
+        assert stays(connection, 0.1)
+        slow.allowed["1"].set()
+        assert "connection: close" in answered(connection)[1]
+        assert left(connection) == b""
+
+
 class Slow:
     """An application whose answers are made when they are allowed, by their query; and its server."""
 
