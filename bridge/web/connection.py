@@ -75,6 +75,7 @@ class Connection(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn lets it run on where the client has reset it
 
     def data_received(self, data: bytes) -> None:
         """What is too much is not even looked at."""

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -360,6 +361,10 @@ def test_a_connection_that_has_ended_leaves_nothing_behind():
                 one.sendall(said)
                 if said.startswith(request("/who")[:20]):
                     assert answered(one)[0] == 200
+        with contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as resets:
+            resets.sendall(request("/who"))
+            assert answered(resets)[0] == 200
+            resets.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
         state = server._server.server_state
 
@@ -367,7 +372,7 @@ def test_a_connection_that_has_ended_leaves_nothing_behind():
             gc.collect()
             return [one for one in gc.get_objects() if type(one) is Connection and one.server_state is state]
 
-        until(lambda: not kept(), "the end of all", 5)
+        until(lambda: not kept(), "the end of all", 3)  # uvicorn waits 5 s for the next request
 
 
 def test_nobody_is_believed_to_be_somebody_else(connection):
