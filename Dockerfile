@@ -38,8 +38,7 @@ RUN apt-get update \
 COPY --from=dependencies /opt/s2s-bridge /opt/s2s-bridge
 COPY --from=project /project/opt/s2s-bridge /opt/s2s-bridge
 
-ENV PATH=/opt/s2s-bridge/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
-    S2S_HEALTH_URL=http://127.0.0.1:8080/healthz
+ENV PATH=/opt/s2s-bridge/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 # Numbers, so that Kubernetes can tell that it is not root.
 USER 10001:10001
 VOLUME /var/lib/s2s-bridge

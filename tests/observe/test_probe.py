@@ -2,9 +2,11 @@
 
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
+from bridge.config import HttpSettings, UserSyncSettings
 from bridge.observe import probe
 from bridge.observe.health import Health
 from bridge.observe.http import HttpServer, pages
@@ -50,7 +52,8 @@ def test_who_does_not_answer_is_ill(capsys):
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/healthz"
     assert probe.main([url], {}) == 1
     assert capsys.readouterr().out == (
-        f"{url} does not answer ([Errno 111] Connection refused); see http.listen\n"
+        f"{url} does not answer ([Errno 111] Connection refused); "
+        "see http.listen, or user_sync.status_listen\n"
     )
 
 
@@ -86,3 +89,29 @@ def test_what_is_no_url_is_told(url, capsys):
     """Exit 2, with one that is right."""
     assert probe.main([url], {}) == 2
     assert capsys.readouterr().out.endswith(f"write it as {probe.URL}\n")
+
+
+IMAGE = ["/usr/bin/tini", "--", "/opt/s2s-bridge/bin/s2s-bridge"]
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "listen"),
+    [
+        (["run", "--config", "/a"], HttpSettings, "listen"),
+        (["sync", "serve", "--config", "/a"], UserSyncSettings, "status_listen"),
+        (["sync", "tag"], HttpSettings, "listen"),
+        (["run", "--config", "sync serve"], HttpSettings, "listen"),
+    ],
+)
+def test_each_process_is_asked_where_it_listens_by_default(words, settings, listen):
+    """One image has the bridge and the user sync; what a container was started with says which it is."""
+    running = [*IMAGE, *words, ""]
+    default = settings.model_fields[listen].default
+    assert probe.asked([], {}, running) == f"http://{default}/healthz"
+    assert probe.asked([], {"S2S_HEALTH_URL": "http://b"}, running) == "http://b"
+    assert probe.asked(["http://a"], {"S2S_HEALTH_URL": "http://b"}, running) == "http://a"
+
+
+def test_the_command_is_that_of_process_1():
+    """As it is seen from within a container."""
+    assert "\0".join(probe.process_1()).encode() == Path("/proc/1/cmdline").read_bytes()
