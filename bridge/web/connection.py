@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
         self._bounds = bounds
         self._bytes_left = bounds.request_bytes
         self._answering: RequestResponseCycle | None = None
+        self._unfinished: ASGIApp | None = None
         self._ends_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -84,6 +85,9 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
         super().data_received(data)
+        if self._unfinished and self.cycle.waiting_for_100_continue and not self.transport.is_closing():
+            self.cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self.headers) > MOST_HEADERS and not self.transport.is_closing():  # and no end of them yet
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -107,8 +111,29 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         self.headers = []  # what is called a header from now on stands behind the body
 
+    def on_body(self, body: bytes) -> None:
+        """Read on: uvicorn lets a large one wait for the application, which is not asked before its end."""
+        super().on_body(body)
+        if self._unfinished:
+            self.flow.resume_reading()
+
+    def on_message_complete(self) -> None:
+        """What has waited for its own end alone is begun."""
+        super().on_message_complete()
+        if self._unfinished:
+            app, self._unfinished = self._unfinished, None
+            self._start_asgi_task(self.cycle, app)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        """A request whose turn has come has the time of an answer."""
+        """A request whose turn has come, and that is whole, has the time of an answer.
+
+        Answered earlier, its body would come behind the answer: whoever stands before us, and has not seen
+        that there is one, takes the connection for free, and the next client's request is read as the body.
+        """
+        if cycle.more_body:
+            self._unfinished = app
+            return
+        cycle.waiting_for_100_continue = False
         self._answering = cycle
         self._allow(self._bounds.answer_seconds)
         super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]  # as uvicorn has them

@@ -64,7 +64,11 @@ async def cuts(request: Request):
     return PlainTextResponse("nobody sees it\n")
 
 
-PAGES = (who, fails, endless, breaks, awaits, cuts)
+async def length(request: Request):
+    return PlainTextResponse(f"{len(await request.body())}\n")
+
+
+PAGES = (who, fails, endless, breaks, awaits, cuts, length)
 APPLICATION = Starlette(routes=[Route(f"/{one.__name__}", one, methods=["GET", "POST"]) for one in PAGES])
 APPLICATION.state.left = threading.Event()
 
@@ -301,19 +305,56 @@ def test_a_large_request_is_refused(connection, after, large):
 
 
 def test_a_body_that_drips_is_cut(connection, server):
-    """The time of a body is that of the answer: the application has it already."""
+    """The time of a body is that of its request; nobody is asked before all of it is there."""
     connection.sendall(request("/who", "Content-Length: 900", method="POST"))
-    assert answered(connection)[0] == 200
     connection.settimeout(0.05)
     with contextlib.suppress(ConnectionError):
         for _ in range(400):
             connection.sendall(b"a")
             with contextlib.suppress(TimeoutError):
-                if not connection.recv(1):
-                    break
+                assert connection.recv(1) == b""
+                break
         else:
             pytest.fail("it may go on for ever")
     until(lambda: connections(server) == 0, "its end", 5)
+
+
+@pytest.mark.parametrize("before", [b"", request("/who")])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_is_answered_before_all_is_said(connection, method, before):
+    """Whoever shares us among clients, and sees no body where we see one, would send another's request."""
+    another = request("/who?another")
+    connection.sendall(before + request("/who?first", f"Content-Length: {len(another)}", method=method))
+    if before:
+        assert answered(connection)[0] == 200
+    assert stays(connection, 0.1)
+    for piece in (another[:5], another[5:] + request("/who?next", "Connection: close")):
+        assert stays(connection, 0.1)
+        connection.sendall(piece)
+    lines = left(connection).splitlines()
+    assert [line for line in lines if line.startswith(b"127")] == [b"127.0.0.1 first", b"127.0.0.1 next"]
+
+
+def test_who_asks_whether_to_go_on_is_told_to(connection):
+    """Once; a final answer would be taken for all, and the body for nobody's."""
+    connection.sendall(request("/length", "Expect: 100-continue", "Content-Length: 9", method="POST"))
+    assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(b"12345")
+    assert stays(connection, 0.1)
+    connection.sendall(b"6789")
+    assert answered(connection)[2] == "9\n"
+    connection.sendall(request("/length", "Expect: 100-continue"))
+    assert answered(connection)[2] == "0\n"
+
+
+def test_a_body_may_be_as_large_as_a_request_may():
+    """Also where it is more than uvicorn keeps for an application that does not take it."""
+    with (
+        serving(Bounds(request_bytes=1_000_000)) as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+    ):
+        connection.sendall(request("/length", "Content-Length: 900000", method="POST") + bytes(900_000))
+        assert answered(connection)[2] == "900000\n"
 
 
 def test_an_endless_answer_that_nobody_takes_is_cut(connection, server, capfd):
@@ -337,8 +378,8 @@ def test_an_answer_may_have_less_time_than_a_request():
 
 
 def test_what_goes_wrong_after_an_answer_has_begun_ends_it(connection):
-    """A body that is none is not refused in the midst of the answer to its request."""
-    connection.sendall(request("/endless", "Transfer-Encoding: chunked", method="POST"))
+    """A request that is none is not refused in the midst of the answer to the one before it."""
+    connection.sendall(request("/endless"))
     assert connection.recv(12) == b"HTTP/1.1 200"
     connection.sendall(b"none\r\n")
     assert b"HTTP/1.1" not in left(connection)
