@@ -7,6 +7,7 @@ another. Requests that come at once are read as one, and nothing more is read un
 """
 
 import asyncio
+from collections import OrderedDict
 from http import HTTPStatus
 
 from starlette.types import ASGIApp
@@ -33,11 +34,13 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         bounds: Bounds,
+        waited_for: "WaitedFor",
     ) -> None:
         # An application that must may cut its client off: `request.state.cut()`.
         super().__init__(config, server_state, app_state | {"cut": self.cut}, _loop)
         self.headers = []
         self._bounds = bounds
+        self._waited_for = waited_for
         self._bytes_left = bounds.request_bytes
         self._answering: RequestResponseCycle | None = None
         self._unfinished: ASGIApp | None = None
@@ -49,27 +52,23 @@ class Connection(HttpToolsProtocol):
         """Whether a request is being answered, and not the client waited for."""
         return self._answering is not None and not self._answering.response_complete
 
-    @property
-    def ends_at(self) -> float:
-        """The deadline that runs, by the loop's clock."""
-        return self._ends_at
-
     def cut(self) -> None:
         """End it at once, whatever was said or is still to be taken."""
         self.connections.discard(self)
+        self._waited_for.pop(self, None)
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Where there are too many, one is cut: of those that keep us waiting, or else this one."""
         super().connection_made(JoinedWrites(transport, self.loop))
         self._allow(self._bounds.request_seconds)
+        self._waited_for[self] = None
         if len(self.connections) > self._bounds.connections:
-            others = (one for one in self.connections if isinstance(one, Connection) and one is not self)
-            waiting = (one for one in others if not one.working)
-            min(waiting, key=lambda one: one.ends_at, default=self).cut()
+            next(iter(self._waited_for)).cut()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """No deadline any more, and nobody to answer."""
+        self._waited_for.pop(self, None)
         if self._timer:
             self._timer.cancel()
         if self._answering is not None:  # uvicorn tells the request that has come last
@@ -135,6 +134,7 @@ class Connection(HttpToolsProtocol):
             return
         cycle.waiting_for_100_continue = False
         self._answering = cycle
+        self._waited_for.pop(self, None)
         self._allow(self._bounds.answer_seconds)
         super()._start_asgi_task(cycle, app)  # type: ignore[arg-type]  # as uvicorn has them
 
@@ -142,6 +142,7 @@ class Connection(HttpToolsProtocol):
         """The answer is made; whether or not it is taken, the next request has to come in time."""
         if not self.transport.is_closing():
             self._allow(self._bounds.request_seconds)
+        self._waited_for[self] = None
         super().on_response_complete()
         if self.working:
             self.flow.pause_reading()
@@ -190,3 +191,7 @@ class Connection(HttpToolsProtocol):
         fields = b"".join(name + b": " + value + b"\r\n" for name, value in headers.items())
         self.transport.write(head + fields + b"\r\n" + line)
         self.transport.close()
+
+
+WaitedFor = OrderedDict[Connection, None]
+"""Of one server: whose client is waited for, the longest first. The first is found at once, of any number."""

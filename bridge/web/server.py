@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bridge.errors import BridgeError
 from bridge.web.bounds import Bounds
-from bridge.web.connection import Connection
+from bridge.web.connection import Connection, WaitedFor
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class WebServer:
         self._server = _Server(
             uvicorn.Config(
                 _telling(application),
-                http=partial(Connection, bounds=bounds),  # type: ignore[arg-type]  # what makes one is as good
+                http=partial(Connection, bounds=bounds, waited_for=WaitedFor()),  # type: ignore[arg-type]  # what makes one is as good
                 timeout_graceful_shutdown=bounds.stop_seconds,
                 backlog=bounds.connections,
                 headers=list(headers.items()),

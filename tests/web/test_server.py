@@ -357,6 +357,30 @@ def test_a_body_may_be_as_large_as_a_request_may():
         assert answered(connection)[2] == "900000\n"
 
 
+def test_who_has_kept_us_waiting_the_longest_makes_room():
+    """Since the connection was made, or since the answer before; and who has gone has no place."""
+    bounds = Bounds(connections=3)
+    with serving(bounds) as server, contextlib.ExitStack() as stack:
+
+        def another():
+            one = socket.create_connection(("127.0.0.1", server.port), 20)
+            return stack.enter_context(contextlib.closing(one))
+
+        asks, silent, gone = (another() for _ in range(bounds.connections))
+        until(lambda: connections(server) == bounds.connections, "all of them", 5)
+        for one in (gone, asks):
+            one.sendall(request("/who"))
+            assert answered(one)[0] == 200
+        gone.close()
+        until(lambda: connections(server) == bounds.connections - 1, "the end of one", 5)
+        for late in (another(), another()):
+            late.sendall(request("/who"))
+            assert answered(late)[0] == 200
+        assert left(silent) == b""
+        asks.sendall(request("/who"))
+        assert answered(asks)[0] == 200
+
+
 def test_an_endless_answer_that_nobody_takes_is_cut(connection, server, capfd):
     """And its application does not go on."""
     connection.sendall(request("/endless"))
