@@ -49,6 +49,10 @@ _ANSWERING = 10.0
 """Seconds for an answer, and for a request: browsers send theirs at once."""
 
 
+_TURN = 2.0
+"""Seconds in which what answers browsers must get round to it; less than any probe waits."""
+
+
 class SyncService:
     """Answers browsers from its entry to its exit."""
 
@@ -177,7 +181,7 @@ class SyncService:
         """Ready is who answers: where the store fails, a browser is better answered than refused."""
         return {
             "/healthz": self._health,
-            "/readyz": self._health,
+            "/readyz": self._ready,
             "/metrics": lambda: (
                 HTTPStatus.OK,
                 "text/plain; version=0.0.4; charset=utf-8",
@@ -189,6 +193,12 @@ class SyncService:
         return self._web is not None and self._web.serving
 
     def _health(self) -> Made:
+        """A step that never ends lets every browser wait for ever, and only a start helps."""
+        if self._web is not None and not self._web.turns(_TURN):
+            return HTTPStatus.SERVICE_UNAVAILABLE, TEXT, b"browsers are not answered in time\n"
+        return self._ready()
+
+    def _ready(self) -> Made:
         if self._serving():
             return HTTPStatus.OK, TEXT, b"ok\n"
         return HTTPStatus.SERVICE_UNAVAILABLE, TEXT, b"browsers are not answered\n"

@@ -84,6 +84,17 @@ class WebServer:
         """Whether somebody answers."""
         return self._thread.is_alive()
 
+    def turns(self, seconds: float) -> bool:
+        """Whether its loop does what it is asked within this time; not from the loop itself."""
+        turned, loop = threading.Event(), self._server.loop
+        if loop is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(turned.set)
+        except RuntimeError:  # it has ended
+            return False
+        return turned.wait(seconds)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -105,10 +116,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._told_last = ("", 0.0)
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """What goes wrong in the loop is told in the log, not on stderr."""
-        asyncio.get_running_loop().set_exception_handler(self._tell_of)
+        self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(self._tell_of)
         await super().startup(sockets)
 
     def _tell_of(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

@@ -125,6 +125,35 @@ def test_kafka_may_come_later_and_go_in_between(tmp_path_factory, tmp_path):
         broker.stop()
 
 
+class Hanging(SystemClock):
+    """A clock that says the time only when it is allowed to."""
+
+    def __init__(self):
+        self.asked, self.allowed = threading.Event(), threading.Event()
+
+    def now(self):
+        self.asked.set()
+        assert self.allowed.wait(60)
+        return super().now()
+
+
+def test_a_process_that_hangs_is_not_healthy(tmp_path):
+    """Nobody is answered any more, and only a start helps; `/readyz`, which all may fail at once, is mute."""
+    clock = Hanging()
+    path = configuration(tmp_path, sqlite_file="sync.sqlite")
+    with SyncService(load(path, {}), clock) as one:
+        site = Site(one, tmp_path)
+        until(lambda: site.status("/healthz") == (200, "ok\n"), "its start", 10)
+        visitor = threading.Thread(target=site.ask, args=(VISIT,))
+        visitor.start()
+        assert clock.asked.wait(10)
+        assert site.status("/healthz") == (503, "browsers are not answered in time\n")
+        assert site.status("/readyz")[0] == 200
+        clock.allowed.set()
+        visitor.join(30)
+        assert site.status("/healthz") == (200, "ok\n")
+
+
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
     """SIGTERM: it ends in order, with 0, and the log says so; no file of the bridge's is needed or made."""
     port, status = free_port(), free_port()

@@ -458,6 +458,30 @@ def test_an_application_that_fails_is_told_in_the_log_alone(connection, path, ca
     assert "".join(capfd.readouterr()) == ""
 
 
+def test_whether_it_turns_is_seen_from_outside():
+    """A thread that lives may hang all the same; when it has ended, or not begun, it does not turn either."""
+    begun, allowed = threading.Event(), threading.Event()
+
+    async def hangs(_: Request):
+        begun.set()
+        allowed.wait(20)
+        return PlainTextResponse("made\n")
+
+    application = Starlette(routes=[Route("/hangs", hangs)])
+    one = WebServer(application, "127.0.0.1:0", setting="a.listen", headers={}, bounds=Bounds())
+    assert not one.turns(0)
+    with one, contextlib.closing(socket.create_connection(("127.0.0.1", one.port), 20)) as connection:
+        until(lambda: one.turns(5), "its start", 10)
+        connection.sendall(request("/hangs"))
+        assert begun.wait(10)
+        assert not one.turns(0.1)
+        assert one.serving
+        allowed.set()
+        assert answered(connection)[2] == "made\n"
+        assert one.turns(5)
+    assert not one.turns(5)
+
+
 def test_it_stops_when_an_answer_never_ends():
     """It waits for answers no longer than its bounds say, and its thread and address are free."""
     bounds = Bounds(stop_seconds=1)
