@@ -84,9 +84,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
         super().data_received(data)
-        if self._unfinished and self.cycle.waiting_for_100_continue and not self.transport.is_closing():
-            self.cycle.waiting_for_100_continue = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._let_go_on()
         if len(self.headers) > MOST_HEADERS and not self.transport.is_closing():  # and no end of them yet
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -144,6 +142,7 @@ class Connection(HttpToolsProtocol):
             self._allow(self._bounds.request_seconds)
         self._waited_for[self] = None
         super().on_response_complete()
+        self._let_go_on()
         if self.working:
             self.flow.pause_reading()
         else:
@@ -159,6 +158,12 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         else:
             self.transport.close()
+
+    def _let_go_on(self) -> None:
+        """Who asks before sending a body is told once that it is waited for, and not before its turn."""
+        if self._unfinished and self.cycle.waiting_for_100_continue and not self.transport.is_closing():
+            self.cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _allow(self, seconds: float) -> None:
         """A timer that is early enough stays: thousands a second would be set for nothing."""

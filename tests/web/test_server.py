@@ -347,6 +347,27 @@ def test_who_asks_whether_to_go_on_is_told_to(connection):
     assert answered(connection)[2] == "0\n"
 
 
+def test_who_asks_whether_to_go_on_is_told_to_when_its_turn_comes():
+    """Not in the place of an answer that is owed to the request before it."""
+    slow = Slow(Bounds())
+    with (
+        slow.server as server,
+        contextlib.closing(socket.create_connection(("127.0.0.1", server.port), 20)) as connection,
+    ):
+        asking = request("/slow?2", "Expect: 100-continue", "Content-Length: 9", method="POST")
+        connection.sendall(request("/slow?1") + asking)
+        assert stays(connection, 0.1)
+        slow.allowed["1"].set()
+        answer = b""
+        while not answer.endswith(b"made 1\nHTTP/1.1 100 Continue\r\n\r\n"):
+            more = connection.recv(1000)
+            assert more
+            answer += more
+        slow.allowed["2"].set()
+        connection.sendall(b"123456789")
+        assert answered(connection)[0] == 405
+
+
 def test_a_body_may_be_as_large_as_a_request_may():
     """Also where it is more than uvicorn keeps for an application that does not take it."""
     with (
