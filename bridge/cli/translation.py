@@ -17,7 +17,7 @@ def page(found: Translation, now: int) -> Iterator[RenderableType]:
     yield _streams(found, now)
     if found.run:
         yield Text(f"translated up to run {found.run}, as far as users were known")
-    yield _table(found.table)
+    yield _table(found.table, now)
 
 
 def _streams(found: Translation, now: int) -> Table:
@@ -51,7 +51,7 @@ def _due(due_at: int | None, now: int) -> str:
     return f"in {time_to(due_at, now)}"
 
 
-def _table(table: TableStatus) -> Text:
+def _table(table: TableStatus, now: int) -> Text:
     name = f"identity table of topic {table.topic}"
     if table.trouble:
         return Text(f"{name}: {table.trouble}", style="yellow")
@@ -59,4 +59,10 @@ def _table(table: TableStatus) -> Text:
     told = f"{name}: {plural(table.rows, 'row')}, {format_size(table.bytes)}{newest}"
     if not table.complete:
         return Text(f"{told}; not all of it was read yet, so nothing is translated", style="yellow")
-    return Text(told)
+    if table.complete_at is None:
+        return Text(told)
+    whole = f"{told}; it holds all that the topic had at {time(table.complete_at)}"
+    if not table.is_behind(now):
+        return Text(whole)
+    age = format_duration(seconds(now - table.complete_at))
+    return Text(f"{whole}, {age} ago: opt-outs and browsers since then are not known", style="yellow")

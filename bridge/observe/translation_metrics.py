@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from bridge.clock import SECOND
 from bridge.observe.declared import Registry
 from bridge.translation.turn import Tally
 
@@ -28,7 +29,12 @@ class TranslationMetrics:
         )
         self._bytes = registry.gauge("identity_table_bytes", "Disk that the identity table takes")
         self._caught_up = registry.gauge(
-            "identity_table_caught_up", "1 once the identity table holds all of its topic, else 0"
+            "identity_table_caught_up",
+            "1 once the identity table holds all of its topic; 0 before, and when it is 2 minutes behind",
+        )
+        self._complete = registry.gauge(
+            "identity_table_complete_timestamp_seconds",
+            "When the identity table last held all of its topic, which is asked every 10 s; 0: never",
         )
         self._skipped = registry.gauge(
             "identity_table_skipped_messages", "Messages of its topic not taken since the start", "reason"
@@ -52,9 +58,12 @@ class TranslationMetrics:
         """What lies in the spool of a stream."""
         self._kept.labels(stream).set(memberships)
 
-    def table(self, size: int, *, caught_up: bool, skipped: Mapping[str, int]) -> None:
+    def table(
+        self, size: int, *, complete_at: int | None, caught_up: bool, skipped: Mapping[str, int]
+    ) -> None:
         """How the identity table is."""
         self._bytes.set(size)
+        self._complete.set((complete_at or 0) / SECOND)
         self._caught_up.set(caught_up)
         for reason, count in skipped.items():
             self._skipped.labels(reason).set(count)

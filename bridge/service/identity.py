@@ -13,6 +13,7 @@ from bridge.ingest.client_settings import client_settings, reader_settings
 from bridge.ingest.cluster import LastingAdmin, LastingTopicIds, TopicIds
 from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
+from bridge.sync.table.ends import is_behind
 from bridge.sync.table.follower import Follower, FollowerParts
 from bridge.sync.table.snapshot import Snapshot
 from bridge.sync.table.table import Table
@@ -99,7 +100,14 @@ class IdentityTable:
         """Tell of it."""
         if self._table is not None and self._follower is not None:
             skipped = {reason.value: count for reason, count in self._follower.skipped.items()}
-            self._observer.table(self._table.usage(), caught_up=self._follower.caught_up, skipped=skipped)
+            complete_at = self._follower.complete_at
+            behind = is_behind(complete_at, self._outside.clock.now())
+            self._observer.table(
+                self._table.usage(),
+                complete_at=complete_at,
+                caught_up=self._follower.caught_up and not behind,
+                skipped=skipped,
+            )
 
     def run(self, stop: Event) -> None:
         """Follow the topic until stopped.

@@ -13,7 +13,7 @@ from bridge.errors import BridgeError
 from bridge.service.identity import FOLDER, topic_of
 from bridge.spool.footer import AudienceStatistics
 from bridge.spool.run import Run
-from bridge.sync.table import looking
+from bridge.sync.table import ends, looking
 from bridge.sync.table.contents import Contents
 from bridge.translation.due import Waits, due_at
 from bridge.translation.progress import Progress
@@ -56,8 +56,14 @@ class TableStatus:
     """Of its slabs."""
     complete: bool
     """It has held all of its topic once: before that nothing is translated."""
+    complete_at: int | None
+    """When it last did; None: it does not yet, or nobody has told."""
     trouble: str
     """Why it cannot be told of, or empty."""
+
+    def is_behind(self, now: int) -> bool:
+        """It is not what its topic was a little while ago: what its users did since is not heard of."""
+        return ends.is_behind(self.complete_at, now)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +94,8 @@ class Translation:
                 "rows": self.table.rows,
                 "bytes": self.table.bytes,
                 "complete": self.table.complete,
+                "complete_at": iso_or_none(self.table.complete_at),
+                "behind": self.table.is_behind(now),
                 "trouble": self.table.trouble or None,
             },
         }
@@ -152,9 +160,11 @@ def _held(runs: Sequence[Run], whose: Iterable[Audience]) -> Iterator[tuple[Run,
 
 
 def _table(config: Config, topic: str) -> TableStatus:
-    contents, trouble = Contents(), ""
+    contents, trouble, complete_at = Contents(), "", None
+    folder = config.spool.directory / FOLDER
     try:
-        contents = looking.known(config.spool.directory / FOLDER)
+        contents = looking.known(folder)
+        complete_at = ends.read(folder) if contents.complete else None
     except BridgeError as error:
         trouble = str(error)
     slabs = [slab for layer in contents.layers for slab in layer]
@@ -164,6 +174,7 @@ def _table(config: Config, topic: str) -> TableStatus:
         rows=sum(slab.rows for slab in slabs),
         bytes=sum(slab.bytes for slab in slabs),
         complete=contents.complete,
+        complete_at=complete_at,
         trouble=trouble,
     )
 

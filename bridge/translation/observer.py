@@ -17,6 +17,15 @@ class TranslationObserver(Protocol):
         """So many rows of a stream wait to be translated, or are kept for browsers that are not known yet."""
         ...
 
-    def table(self, size: int, *, caught_up: bool, skipped: Mapping[str, int]) -> None:
-        """The identity table: its bytes, whether it holds all of its topic, messages skipped by reason."""
+    def table(
+        self, size: int, *, complete_at: int | None, caught_up: bool, skipped: Mapping[str, int]
+    ) -> None:
+        """The identity table.
+
+        Args:
+            size: Its bytes.
+            complete_at: When it last held all of its topic, epoch ms; None: it never did.
+            caught_up: It was read to its topic's end since the start, and not long ago.
+            skipped: Messages that were not taken, by reason.
+        """
         ...

@@ -122,7 +122,7 @@ def worked(metrics):
     spool.files({("a", "rejected"): 1})
     metrics.translation.translated("three", Tally(matched=3, unmatched=2, found=1, taken_back=1))
     metrics.translation.kept("three", 5)
-    metrics.translation.table(30, caught_up=True, skipped={"undecodable": 1})
+    metrics.translation.table(30, complete_at=1_790_000_000_500, caught_up=True, skipped={"undecodable": 1})
     return metrics.text().decode()
 
 
@@ -257,6 +257,7 @@ def test_what_is_reported_is_told_in_seconds():
     for sample in (
         's2s_bridge_thread_beat_timestamp_seconds{thread="ingest"} 1.789999998e+09',
         "s2s_bridge_kafka_answered_timestamp_seconds 1.7900000015e+09",
+        "s2s_bridge_identity_table_complete_timestamp_seconds 1.7900000005e+09",
         's2s_bridge_server_clock_skew_seconds{account="a"} -1.5',
         's2s_bridge_quota_bytes_reset_timestamp_seconds{account="a"} 1.7900864e+09',
         's2s_bridge_last_upload_timestamp_seconds{account="a"} 1.79e+09',

@@ -100,6 +100,7 @@ def test_a_running_bridge_exports_all_that_is_declared(kafka, sshd, promtool, tm
     for since in (
         "s2s_bridge_kafka_answered_timestamp_seconds",
         "s2s_bridge_start_time_seconds",
+        "s2s_bridge_identity_table_complete_timestamp_seconds",
         's2s_bridge_thread_beat_timestamp_seconds{thread="deliver default"}',
         's2s_bridge_last_upload_timestamp_seconds{account="default"}',
     ):

@@ -239,9 +239,10 @@ class Lively:
             table.restart(TOPIC, NOW)
             told = [Told(f"u{user}", user, NOW, namespace="umbrella") for user in range(1, 40_001)]
             table.append(window(told), {0: len(told)}, NOW - 4 * SECOND)
+            table.completed(NOW - 7 * SECOND)
         translation = self.metrics.translation
         translation.translated("umbrella", Tally(matched=481_220, unmatched=305_117, found=22_934))
-        translation.table(self.spool.usage(), caught_up=True, skipped={})
+        translation.table(self.spool.usage(), complete_at=NOW - 7 * SECOND, caught_up=True, skipped={})
 
     def _fail(self) -> None:
         name = self.upload(self.of("mobile")[0], NOW - 9 * MINUTE, 18_300_000, Outcome.GIVEN_BACK, FAILURE)

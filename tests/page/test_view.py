@@ -198,9 +198,19 @@ TROUBLES = {
         "Contents: the checksum differs.",
     ),
     "an identity table that is read": (
-        lambda seen: replace(seen, caught_up=False),
+        lambda seen: of_translation(seen, table={"complete_at": None}),
         Tone.LOOK,
         "does not hold all of its topic yet: until then nothing is translated",
+    ),
+    "an identity table that was read before the start": (
+        lambda seen: of_translation(seen, table={"complete_at": seen.began_at - 1}),
+        Tone.LOOK,
+        "does not hold all of its topic yet: until then nothing is translated",
+    ),
+    "an identity table that is behind": (
+        lambda seen: of_translation(seen, table={"complete_at": NOW - 2 * HOUR}),
+        Tone.LOOK,
+        "holds what its topic had 2 h ago: opt-outs and browsers since then are not known",
     ),
     "partner ids that are not translated": (
         lambda seen: of_translation(seen, due_at=NOW - HOUR),
@@ -405,6 +415,7 @@ def test_the_match_rate_of_each_stream_is_that_since_the_start(scene, seen, page
     assert (umbrella.waiting, umbrella.age, umbrella.kept) == (1_204, "4 min", 2_840)
     assert "topic user-sync holds 40,000 rows" in page.translation
     assert "the newest taken 4 s ago" in page.translation
+    assert "It was last read to the topic's end 7 s ago." in page.translation
     assert "What waits is translated in 11 min." in page.translation
     assert b"61.2 %" in rendered(page)
     none = replace(
@@ -416,7 +427,7 @@ def test_the_match_rate_of_each_stream_is_that_since_the_start(scene, seen, page
 
 def test_without_identify_the_page_says_nothing_of_partner_ids(scene, seen):
     """Nor of a table that is not there, nor is there a part of the page for it."""
-    plain = replace(quiet(seen), status=replace(quiet(seen).status, translation=None), caught_up=False)
+    plain = replace(quiet(seen), status=replace(quiet(seen).status, translation=None))
     page = view(plain, scene.config, NOW)
     assert (page.translations, page.translation, page.remarks) == ((), "", ())
     assert b"Partner ids" not in rendered(page)
@@ -424,6 +435,6 @@ def test_without_identify_the_page_says_nothing_of_partner_ids(scene, seen):
 
 def test_an_identity_table_that_holds_nothing_is_said_to(scene, seen):
     """At a first start, before anything was read of its topic."""
-    empty = of_translation(seen, table={"known_at": None}, due_at=None)
+    empty = of_translation(seen, table={"known_at": None, "complete_at": None}, due_at=None)
     told = view(empty, scene.config, NOW).translation
     assert told == "The identity table of topic user-sync holds nothing yet."

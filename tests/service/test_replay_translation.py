@@ -72,7 +72,7 @@ def site(tmp_path):
 @pytest.mark.parametrize("dry", [False, True])
 def test_the_table_of_a_running_bridge_is_used_as_it_lies_there(site, dry):
     """And what is not known by it is parked, but in a dry run."""
-    site.table.completed()
+    site.table.completed(1)
     assert site.run(dry=dry) == Tally(matched=1, unmatched=1)
     assert unresolved(site.replay.runs()) == []
     assert unresolved(site.spool.runs()) == ([] if dry else [SOURCE])
@@ -85,7 +85,7 @@ def test_a_table_that_is_read_still_is_waited_for_and_that_is_told(site):
         waiting = threading.Thread(target=lambda: done.append(site.run()))
         waiting.start()
         until(lambda: any(line["event"] == "replay_waits_for_table" for line in lines), "the line")
-        site.table.completed()
+        site.table.completed(1)
         waiting.join()
     assert done == [Tally(matched=1, unmatched=1)]
     assert [line["event"] for line in lines].count("replay_waits_for_table") == 1
@@ -100,7 +100,7 @@ def test_a_stop_ends_the_waiting_and_changes_nothing(site):
 
 def test_a_stop_while_it_is_translated_leaves_it_to_be_gone_on_with(site):
     """It says that it is translated, and what is translated has not left it yet; again, it does."""
-    site.table.completed()
+    site.table.completed(1)
     site.translation = replace(site.translation, see_room=site.stop.set)
     assert site.run() is None
     assert unresolved(site.replay.runs()) == [SOURCE]
@@ -112,7 +112,7 @@ def test_a_stop_while_it_is_translated_leaves_it_to_be_gone_on_with(site):
 
 def test_without_room_it_ends(site):
     """What the caller says of that is raised; nothing has left the replay."""
-    site.table.completed()
+    site.table.completed(1)
 
     def see_room():
         raise BridgeError("no room")

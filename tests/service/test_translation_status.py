@@ -171,7 +171,7 @@ def test_the_table_is_told_from_its_files(config):
     """Its rows and bytes, and when its newest batch was taken; no lock is asked for."""
     with table(config, ["u1", "u2"], ["u3"]) as made:  # which holds the lock
         assert not told(config)["table"]["complete"]
-        made.completed()
+        made.completed(NOW - 2000)
         found = told(config)["table"]
     assert found["complete"]
     assert (found["topic"], found["rows"], found["trouble"]) == ("user-sync", 3, None)
@@ -184,7 +184,7 @@ def test_the_table_is_told_from_its_files(config):
 def test_a_table_that_is_not_there_holds_nothing(config):
     """It is not made by who asks."""
     nothing = {"topic": "user-sync", "known_at": None, "rows": 0, "bytes": 0, "complete": False}
-    assert told(config)["table"] == nothing | {"trouble": None}
+    assert told(config)["table"] == nothing | {"complete_at": None, "behind": True, "trouble": None}
     assert not (config.spool.directory / FOLDER).exists()
 
 
@@ -270,6 +270,27 @@ def test_for_people(path, config, monkeypatch, capsys):
     assert "identity table of topic user-sync: 2 rows," in out
     assert "the newest of 2026-11-01 11:59:59Z; not all of it was read yet, so nothing is translated" in out
     assert "unresolved" not in out
+
+
+@pytest.mark.usefixtures("spool")
+def test_how_old_the_table_is(path, config, monkeypatch, capsys):
+    """By when it last held all of its topic; one that nobody has followed since is behind, and said to be."""
+    monkeypatch.setattr("bridge.cli.status.SystemClock", lambda: HandClock(NOW))
+
+    def line():
+        assert cli.main(["status", "--config", str(path)]) == 0
+        return next(one for one in capsys.readouterr().out.splitlines() if one.startswith("identity table"))
+
+    with table(config, ["u1"]) as made:
+        made.completed(NOW - 20_000)
+        assert line().endswith("it holds all that the topic had at 2026-11-01 11:59:40Z")
+        assert (told(config)["table"]["complete_at"], told(config)["table"]["behind"]) == (
+            "2026-11-01T11:59:40Z",
+            False,
+        )
+        made.completed(NOW - 180 * MINUTE)
+    assert line().endswith("at 2026-11-01 09:00:00Z, 3h ago: opt-outs and browsers since then are not known")
+    assert told(config)["table"]["behind"] is True
 
 
 @pytest.mark.usefixtures("spool")

@@ -59,7 +59,7 @@ class Counts:
     def kept(self, stream, memberships):
         self.rows[stream] = memberships
 
-    def table(self, size, *, caught_up, skipped):
+    def table(self, size, *, complete_at, caught_up, skipped):
         """Nobody asks."""
 
 

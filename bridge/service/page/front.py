@@ -99,7 +99,6 @@ class FrontPage:
                 for one in samples
                 if one.name == "processing_log_reachable" and not one.value
             ),
-            caught_up=any(one.name == "identity_table_caught_up" and one.value for one in samples),
             trouble=self._trouble,
         )
 

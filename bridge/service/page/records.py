@@ -70,8 +70,6 @@ class Seen:
     """When the process began, epoch ms."""
     unasked: tuple[str, ...] = ()
     """Accounts whose processing log did not answer when it was last asked."""
-    caught_up: bool = False
-    """The identity table, if there is one, holds all of its topic."""
     trouble: str = ""
     """Why `status` is an old one, or empty; empty: it is not."""
 

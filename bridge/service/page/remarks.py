@@ -188,10 +188,17 @@ def _translation(seen: Seen) -> Iterator[Remark]:
     if found is None or not seen.working:
         return
     late = 0 if found.due_at is None else seen.status.at - found.due_at
+    complete_at = found.table.complete_at
     if found.table.trouble:
         text = _sentence(found.table.trouble)
-    elif not seen.caught_up:
+    elif complete_at is None or complete_at < seen.began_at:
         text = "The identity table does not hold all of its topic yet: until then nothing is translated."
+    elif found.table.is_behind(seen.status.at):
+        text = (
+            f"The identity table holds what its topic had {duration(seen.status.at - complete_at)} ago: "
+            f"opt-outs and browsers since then are not known; identity_topic_waited_for or "
+            f"identity_table_waits in the log says why."
+        )
     elif late > LATE:
         text = (
             f"Memberships by partner ids should have been translated {duration(late)} ago: "

@@ -269,6 +269,8 @@ def _translation(found: Translation | None, now: int) -> str:
         newest = relative(table.known_at, now)
         holds = f"{plural(table.rows, 'row')}, {format_size(table.bytes)}, the newest taken {newest}"
         said = [f"The identity table of topic {table.topic} holds {holds}."]
+    if table.complete_at is not None:
+        said.append(f"It was last read to the topic's end {relative(table.complete_at, now)}.")
     if found.due_at is not None:
         said.append(f"What waits is translated {relative(max(found.due_at, now), now)}.")
     return " ".join(said)

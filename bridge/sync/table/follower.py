@@ -5,8 +5,8 @@ the whole topic, and how far is written in the table itself. What retention or c
 missed: the newest of each key is there. Only a tombstone that Kafka has removed already (delete.retention.ms)
 while nobody followed is not heard of; opt-outs are no tombstones.
 
-    known topic? ─▶ assign ─▶ consume ─▶ window ─▶ table ─▶ a step of a merge ─┐
-         ▲                      ▲──────────────────────────────────────────────┘
+    known topic? ─▶ assign ─▶ its ends ─▶ consume ─▶ window ─▶ table ─▶ a step of a merge ─┐
+         ▲                                  ▲──────────────────────────────────────────────┘
          └── every LOOK, after an error, after damage
 """
 
@@ -24,6 +24,7 @@ from bridge.errors import BridgeError
 from bridge.spool.disk import SpoolFull
 from bridge.sync.table.contents import TopicIdentity
 from bridge.sync.table.decoding import Skipped, take
+from bridge.sync.table.ends import Ends
 from bridge.sync.table.slab import TableDamaged
 from bridge.sync.table.table import Table
 from bridge.sync.table.window import Window
@@ -34,7 +35,7 @@ BATCH = 50_000
 """Most messages that are decoded at once."""
 
 LOOK = 10 * SECOND
-"""How often it asks whether the topic is still the same and has the same partitions, ms."""
+"""How often it asks whether the topic is still the same, has the same partitions, and where they end, ms."""
 
 _TIMEOUT = 10.0
 """Seconds that a broker has to answer."""
@@ -79,7 +80,7 @@ class FollowerParts:
 
 
 class Follower:
-    """Keeps a table up to its topic. `caught_up` and `skipped` may be asked by any thread."""
+    """Keeps a table up to its topic. `caught_up`, `complete_at` and `skipped` may be asked by any thread."""
 
     def __init__(self, parts: FollowerParts, table: Table) -> None:
         """Nothing is read before `run`.
@@ -92,13 +93,15 @@ class Follower:
         self._window = Window()
         self._topic: TopicIdentity | None = None
         self._partitions: frozenset[int] = frozenset()
-        self._ends: dict[int, int] = {}
+        self._reached: dict[int, int] = {}
+        self._ends: Ends | None = None
         self._look_at = 0
         self._failures = Backoff()
         self._no_room = Backoff()
         self._told: str | None = None
         self._fatal: KafkaError | None = None
         self._caught_up = threading.Event()
+        self._complete_at = table.complete_at
         self._skipped = dict.fromkeys(Skipped, 0)
         own = {"auto.offset.reset": "earliest", "enable.partition.eof": True, "log_level": 0}
         try:
@@ -110,6 +113,11 @@ class Follower:
     def caught_up(self) -> bool:
         """The table holds all that was in the topic at the start, or when it was last made anew."""
         return self._caught_up.is_set()
+
+    @property
+    def complete_at(self) -> int | None:
+        """All that was in the topic at this instant is in the table, epoch ms; None: it never held all."""
+        return self._complete_at
 
     @property
     def skipped(self) -> Mapping[Skipped, int]:
@@ -139,7 +147,7 @@ class Follower:
         try:
             if now >= self._look_at or self._table.damaged:
                 self._look(now)
-            if self._window.due(now) or (not self._ends and not self.caught_up):
+            if self._window.due(now) or self._at_ends():
                 self._take_in(now)  # before more is read: where there is no room, nothing piles up here
             self._read(now)
             self._table.merge_step(now)
@@ -166,30 +174,40 @@ class Follower:
         if (topic, found.partitions.keys()) != (self._topic, self._partitions):
             self._assign(frozenset(found.partitions))
             self._topic = topic
+        if self._ends is None:  # else they would move away from who is slow
+            self._ends = self._asked(now)
         self._look_at = now + LOOK
 
     def _restart(self, topic: TopicIdentity, now: int) -> None:
         """Everything is read anew: for a topic that is another one, or because the table is damaged."""
         _log.info("identity_table_restarted", topic=self._parts.topic, remedy="it is read from its start")
         self._caught_up.clear()
+        self._complete_at = None
         self._table.restart(topic, now)
         self._window = Window()
+        self._ends = None
         self._topic = None
 
     def _assign(self, partitions: frozenset[int]) -> None:
-        name = self._parts.topic
-        places = {
-            at: self._consumer.get_watermark_offsets(TopicPartition(name, at), _TIMEOUT) for at in partitions
-        }
-        starts = {**self._table.positions, **self._window.positions}
+        self._reached = {**self._table.positions, **self._window.positions}
+        starts = {at: self._reached.get(at, OFFSET_BEGINNING) for at in partitions}
         self._consumer.assign(
-            [TopicPartition(name, at, starts.get(at, OFFSET_BEGINNING)) for at in partitions]
+            [TopicPartition(self._parts.topic, at, offset) for at, offset in starts.items()]
         )
         self._partitions = partitions
-        if not self.caught_up:
-            self._ends = {at: high for at, (_, high) in places.items() if starts.get(at, 0) < high}
-            if self._ends:
-                self._table.falls_behind()
+
+    def _asked(self, now: int) -> Ends:
+        """Where the topic ends; with a table that has not caught up, others wait until it has."""
+        places = [TopicPartition(self._parts.topic, at) for at in self._partitions]
+        marks = {place.partition: self._consumer.get_watermark_offsets(place, _TIMEOUT) for place in places}
+        ends = Ends(asked_at=now, offsets={at: high for at, (_, high) in marks.items()})
+        if not self.caught_up and not ends.reached(self._reached):
+            self._table.falls_behind()
+        return ends
+
+    def _at_ends(self) -> bool:
+        """All is read that was there when the ends were asked for, though it may be in the window still."""
+        return self._ends is not None and self._ends.reached(self._reached)
 
     def _read(self, now: int) -> None:
         """Messages into the window."""
@@ -211,14 +229,19 @@ class Follower:
         self._window.add(taken, positions, now)
         for why, count in taken.skipped.items():
             self._skipped[why] += count
-        self._ends = {at: end for at, end in self._ends.items() if positions.get(at, 0) < end}
+        for at, position in positions.items():
+            self._reach(at, position)
+
+    def _reach(self, partition: int, position: int) -> None:
+        """At a partition's end this may be above the last message: what a transaction ends with is none."""
+        self._reached[partition] = max(position, self._reached.get(partition, 0))
 
     def _without_errors(self, batch: Sequence[Message], now: int) -> list[Message]:
         """The messages alone; a partition's end is noted, and after an error it is looked anew."""
         for message in batch:
             error = message.error()
             if error is not None and error.code() == _EOF:
-                self._ends.pop(message.partition() or 0, None)
+                self._reach(message.partition() or 0, message.offset() or 0)
             elif error is not None:
                 self._tell(error.str())
                 self._try_later(now)
@@ -232,8 +255,15 @@ class Follower:
             counts = {why.value: count for why, count in self._window.skipped.items()}
             _log.warning("identity_messages_skipped", topic=self._parts.topic, messages=counts)
         self._window = Window()
-        if not self._ends and not self.caught_up:
-            self._table.completed()
+        if self._ends is not None and self._at_ends():
+            self._complete(self._ends)
+
+    def _complete(self, ends: Ends) -> None:
+        """The table holds all up to there; then they are asked for anew, at the next look."""
+        self._table.completed(ends.asked_at)
+        self._complete_at = ends.asked_at
+        self._ends = None
+        if not self.caught_up:
             self._caught_up.set()
             _log.info("identity_table_caught_up", topic=self._parts.topic, bytes=self._table.usage())
 

@@ -1,6 +1,7 @@
 """The table on disk: batches in, a merge a step at a time, snapshots out.
 
     DIRECTORY/contents    which slabs count, and how far the topic is in them (`contents`)
+    DIRECTORY/complete_at when it last held all of its topic (`ends`)
     DIRECTORY/*.slab      sorted rows (`slab`)
     DIRECTORY/tmp/        files in the making
     DIRECTORY/lock        held by the process that writes
@@ -23,6 +24,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.spool.disk import Disk, DurableFile, fatal, refusals, size_of, write_durably
 from bridge.spool.locks import Lock
+from bridge.sync.table import ends
 from bridge.sync.table.contents import (
     FILE_NAME,
     Contents,
@@ -112,6 +114,15 @@ class Table:
         return self._contents.complete
 
     @property
+    def complete_at(self) -> int | None:
+        """When it last held all of its topic, epoch ms, as the disk has it; None: it never did.
+
+        Raises:
+            SpoolFailed: It cannot be read.
+        """
+        return ends.read(self._directory) if self.complete else None
+
+    @property
     def damaged(self) -> bool:
         """Somebody found that a slab is not what was written: it is to be made anew (`restart`)."""
         return self._damaged.is_set()
@@ -164,8 +175,8 @@ class Table:
         if self.complete:
             self._change(replace(self._contents, complete=False))
 
-    def completed(self) -> None:
-        """It holds all that is in the topic, durably said: others may go by it (`looking.look`).
+    def completed(self, at: int) -> None:
+        """It holds all that was in the topic at `at` (epoch ms): others may go by it (`looking.look`).
 
         Raises:
             SpoolFull: There is no room; nothing has changed.
@@ -173,6 +184,7 @@ class Table:
         """
         if not self.complete:
             self._change(replace(self._contents, complete=True))
+        write_durably(self._disk, self._directory / "tmp", self._directory / ends.FILE_NAME, ends.encode(at))
 
     def merge_step(self, now: int) -> bool:
         """Merge on, or begin to, where there is something to merge; whether there was.

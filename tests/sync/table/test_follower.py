@@ -2,13 +2,13 @@
 
 import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from structlog.testing import capture_logs
 
@@ -58,7 +58,11 @@ def told(id_: str, number: int, at: int, partition: int = 0) -> tuple[int, bytes
 
 @contextmanager
 def following(
-    kafka: Kafka, topic: str, directory: Path, disk: Disk | None = None
+    kafka: Kafka,
+    topic: str,
+    directory: Path,
+    disk: Disk | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Table, Follower]]:
     """A follower in its thread, stopped in order at the end."""
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap)
@@ -68,6 +72,7 @@ def following(
         topic=topic,
         ids=AdminTopicIds(admin),
         clock=SystemClock(),
+        beat=beat,
     )
     stop = threading.Event()
     with Table.open(directory, clock=SystemClock(), disk=disk, sizes=SMALL) as table:
@@ -224,6 +229,66 @@ def test_no_broker_is_waited_for(tmp_path_factory, tmp_path, monkeypatch):
             until(lambda: synced(table, "ann", "bob") == {("ann", 1): 1, ("bob", 2): 2}, "the new mapping")
     finally:
         own.stop()
+
+
+def test_a_table_is_of_the_last_time_that_it_held_all(kafka, tmp_path, monkeypatch):
+    """That goes on while nothing comes, and stands while something that came is not in the table."""
+    monkeypatch.setattr(follower_module, "LOOK", 200)
+    kafka.create_topic("sync-age", partitions=2)
+    kafka.produce("sync-age", [told("ann", 1, 1)])
+    disk = FullDisk()
+    disk.full = False
+    with following(kafka, "sync-age", tmp_path, disk) as (table, follower):
+        until(lambda: follower.caught_up, "the end of the topic")
+        first = follower.complete_at
+        until(lambda: follower.complete_at > first, "the next look")
+        disk.full = True
+        kafka.produce("sync-age", [told("bob", 2, 2)])
+        came_at = SystemClock().now()
+        until(lambda: disk.refused > 1, "the second try")
+        assert follower.complete_at <= came_at
+        assert follower.caught_up, "what it holds is still gone by"
+        disk.full = False
+        until(lambda: follower.complete_at > came_at, "the new mapping")
+        assert synced(table, "bob") == {("bob", 2): 2}
+        held = follower.complete_at
+    with Table.open(tmp_path, clock=SystemClock()) as table:
+        assert table.complete_at >= held, "it outlives its process"
+
+
+def test_a_topic_that_is_written_to_without_a_pause(kafka, tmp_path, monkeypatch):
+    """Whenever its ends are asked for something is there that was not read: that makes no table old."""
+    monkeypatch.setattr(follower_module, "LOOK", 0)
+    kafka.create_topic("sync-busy")
+
+    def write() -> None:
+        kafka.produce("sync-busy", [told("ann", 1, 1)])
+
+    with following(kafka, "sync-busy", tmp_path, beat=write) as (_, follower):
+        until(lambda: follower.caught_up, "the first ends")
+        first = follower.complete_at
+        until(lambda: follower.complete_at > first, "the next ones")
+
+
+def test_what_is_no_message_is_not_waited_for(kafka, tmp_path, monkeypatch):
+    """What a transaction ends with, one that was aborted, and one that is open: nobody ever reads those."""
+    monkeypatch.setattr(follower_module, "LOOK", 200)
+    kafka.create_topic("sync-marks")
+    settings = {"bootstrap.servers": kafka.bootstrap, "transactional.id": "sync-marks", "log_level": 0}
+    producer = Producer(settings)
+    producer.init_transactions(30)
+    with following(kafka, "sync-marks", tmp_path) as (table, follower):
+        for end in (producer.commit_transaction, producer.abort_transaction, None):
+            producer.begin_transaction()
+            _, key, value = told("ann", 1, 1) if end == producer.commit_transaction else told("bob", 2, 2)
+            producer.produce("sync-marks", value, key)
+            producer.flush(30)
+            if end is not None:
+                end(30)
+            came_at = SystemClock().now()
+            until(lambda came_at=came_at: (follower.complete_at or 0) > came_at, "the next look")
+            assert synced(table, "ann", "bob") == {("ann", 1): 1}
+    producer.abort_transaction(30)
 
 
 @pytest.mark.failure(67)

@@ -25,7 +25,7 @@ def test_what_is_not_whole_is_not_looked_at(tmp_path):
     with opened(tmp_path / "table") as table:
         table.append(window([Told("u01", 1, 5)]), {0: 1}, 1)
         assert look(tmp_path / "table") is None
-        table.completed()
+        table.completed(1)
         snapshot = look(tmp_path / "table")
         assert looked(snapshot) == {("u01", 1): 5}
         assert snapshot.known_at == table.snapshot().known_at
@@ -37,7 +37,7 @@ def test_what_is_not_whole_is_not_looked_at(tmp_path):
 def test_that_it_is_whole_outlives_its_process(tmp_path):
     """And batches and merges after it."""
     with opened(tmp_path) as table:
-        table.completed()
+        table.completed(1)
     with opened(tmp_path) as table:
         table.append(window([Told(id_, 1, 5) for id_ in IDS]), {0: 1}, 1)
         while table.merge_step(1):
@@ -55,7 +55,7 @@ def test_beside_a_writer_that_merges_each_look_is_one_state(tmp_path):
             with opened(tmp_path) as table:
                 for number in range(1, 120):
                     table.append(window([Told(id_, 1, number) for id_ in IDS]), {0: number}, number)
-                    table.completed()
+                    table.completed(1)
                     while table.merge_step(number):
                         pass
         except BaseException as failure:  # noqa: BLE001  # told below
@@ -81,7 +81,7 @@ def test_a_slab_that_vanishes_between_is_no_damage(tmp_path, monkeypatch):
     """The contents are read again; that it goes on for ever is not waited for."""
     with opened(tmp_path) as table:
         table.append(window([Told("u01", 1, 1)]), {0: 1}, 1)
-        table.completed()
+        table.completed(1)
         read, reads, (first,) = looking.read, [], tmp_path.glob("*.slab")
 
         def merged_meanwhile(directory):
@@ -109,7 +109,7 @@ def test_damage_is_told_in_one_line(tmp_path, suffix):
     """The contents or a slab are not what was written: no more is looked at, and the remedy is said."""
     with opened(tmp_path) as table:
         table.append(window([Told("u01", 1, 1)]), {0: 1}, 1)
-        table.completed()
+        table.completed(1)
         (path,) = (path for path in tmp_path.iterdir() if path.name.endswith(suffix))
         path.write_bytes(path.read_bytes()[:-3])
         with pytest.raises(TableDamaged, match="the identity table is made anew from its topic"):
