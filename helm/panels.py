@@ -282,15 +282,24 @@ IDENTITIES = Row(
             "Its disk, which spool.max_bytes does not count: 40 to 65 bytes a mapping.",
             "bytes",
             (_of("identity_table_bytes"), "{{instance}}"),
+            width=4,
         ),
         _panel(
             "Identity table caught up",
-            "0: it has not read all of its topic, and nothing is translated (S2sBridgeIdentityTableBehind); "
-            "always 0 where no stream has identify.",
+            "0: it has not read all of its topic, and nothing is translated (S2sBridgeIdentityTableBehind), "
+            "or is older than two minutes; always 0 where no stream has identify.",
             "none",
             (_of("identity_table_caught_up"), "{{instance}}"),
             width=4,
             most=1,
+        ),
+        _panel(
+            "Identity table's age",
+            "Since when opt-outs and new browsers are not in it; half a minute is normal, and minutes while "
+            "many mappings come at once (S2sBridgeIdentityTableOld).",
+            "s",
+            (f"time() - ({_of('identity_table_complete_timestamp_seconds')} > 0)", "{{instance}}"),
+            width=4,
         ),
         _panel(
             "Mappings not taken",
