@@ -21,6 +21,7 @@ from bridge.spool.locks import LockHeld
 from bridge.spool.replays import Replay
 from bridge.spool.spool import Spool
 from bridge.sync.table.looking import look
+from bridge.sync.table.slab import TableDamaged
 from bridge.sync.table.snapshot import Snapshot
 from bridge.sync.table.table import Table
 from bridge.translation.replayed import translate
@@ -61,6 +62,17 @@ class ReplayTranslation:
         """
         if not unresolved(replay.runs()):
             return Tally()
+        try:
+            return self._translated(replay, stop, dry=dry)
+        except TableDamaged as damage:  # who follows the table need not have met it, nor this one be heard
+            raise BridgeError(
+                f"{damage} by a bridge that reads that place of it; sooner, if you remove "
+                f"{self.spool.directory / FOLDER} while no bridge runs; then call this again: it goes on "
+                f"where it was"
+            ) from damage
+
+    def _translated(self, replay: Replay, stop: Event, *, dry: bool) -> Tally | None:
+        """As `run`, without what to do about a damaged table."""
         snapshot = self._snapshot(stop)
         if snapshot is None:
             return None

@@ -1,5 +1,6 @@
 """Where a replay's identity table comes from, beside a process that has it; no Kafka is asked there."""
 
+import shutil
 import threading
 from dataclasses import replace
 
@@ -121,6 +122,26 @@ def test_without_room_it_ends(site):
     with pytest.raises(BridgeError, match="no room"):
         site.run()
     assert unresolved(site.replay.runs()) == [SOURCE]
+
+
+@pytest.mark.failure(67)
+def test_a_damaged_table_says_what_to_do_about_it(site):
+    """The bridge that writes it has not met the damage; once it is made anew the same call goes on."""
+    site.table.completed(1)
+    folder = site.spool.directory / FOLDER
+    (slab,) = folder.glob("*.slab")
+    with slab.open("r+b") as file:
+        file.seek(40)
+        file.write(bytes(8))
+    with pytest.raises(BridgeError, match=f"{slab}: .* sooner, if you remove {folder} while no bridge runs"):
+        site.run()
+    assert unresolved(site.replay.runs()) == [SOURCE]
+    site.table.__exit__(None, None, None)
+    shutil.rmtree(folder)
+    with opened(folder) as table:
+        table.append(window([Told("u1", 7, 1)]), {0: 1}, 1)
+        table.completed(1)
+        assert site.run() == Tally(matched=1, unmatched=1)
 
 
 def test_without_a_stream_that_translates_the_remedy_is_told(tmp_path):
