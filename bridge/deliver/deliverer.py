@@ -43,6 +43,7 @@ from bridge.deliver.waiting import (
 )
 from bridge.spool.disk import SpoolFull
 from bridge.spool.spool import Spool
+from bridge.stopping import Stopped
 
 log = structlog.get_logger()
 
@@ -79,10 +80,6 @@ class DelivererParts:
     """How many bytes the spool has room for, in a file that is built."""
     drain: Callable[[], bool]
     """All that will ever come is in the spool (`--until-end`): everything is due, and the end is an end."""
-
-
-class _Stopped(Exception):  # noqa: N818  # no error: it leaves the building of a file
-    """The deliverer is to stop while a file is being built; what there is of it is removed."""
 
 
 class Deliverer:
@@ -240,7 +237,7 @@ class Deliverer:
         newest = max(run.number for run in view.own.runs)
         try:
             built = self._build(decision, view, start)
-        except _Stopped:
+        except Stopped:
             return
         except SpoolFull as full:
             self._wait_for_disk(decision, full)
@@ -293,7 +290,7 @@ class Deliverer:
         """A large file takes minutes to build: its thread works all the while, and can be stopped."""
         for gathered in ranges:
             if self._stopped:
-                raise _Stopped
+                raise Stopped
             self._parts.observer.beat(self._name, self._parts.clock.now())
             yield gathered
 

@@ -29,6 +29,7 @@ from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run, RunDamaged
 from bridge.spool.spool import Spool
 from bridge.spool.upkeep import Retirement, Rewrite, plan_merge, plan_retirement, summary
+from bridge.stopping import Stopped, leave_if
 from bridge.translation.shelf import unresolved
 
 log = structlog.get_logger()
@@ -51,10 +52,6 @@ NICENESS = 10
 """How far its thread stands back where the processor is short: sealing beside a merge keeps three quarters of
 its rate, not half (bench/history.py). With 19 a merge hardly moves on a busy machine, and what it holds is
 waited for."""
-
-
-class _Stopped(Exception):  # noqa: N818  # it names a state
-    """What was under way is left: somebody wants to stop."""
 
 
 class Housekeeping:
@@ -114,8 +111,8 @@ class Housekeeping:
 
         def watch() -> None:
             self._beat(self._clock.now())
-            if stop is not None and stop.is_set():
-                raise _Stopped
+            if stop is not None:
+                leave_if(stop)
 
         rewinds = self._ledger.rewinds()
         runs = self._spool.runs()
@@ -123,7 +120,7 @@ class Housekeeping:
         try:
             self._retire(runs, states, rewinds, watch)
             self._merge(states, watch)
-        except _Stopped:
+        except Stopped:
             return
         except SpoolFull as full:
             log.warning("no_room_for_upkeep", reason=str(full))

@@ -20,6 +20,7 @@ from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
 from bridge.spool.replays import Replay
 from bridge.spool.spool import Spool
+from bridge.stopping import Stopped, leave_if
 from bridge.sync.table.looking import look
 from bridge.sync.table.slab import TableDamaged
 from bridge.sync.table.snapshot import Snapshot
@@ -29,10 +30,6 @@ from bridge.translation.shelf import unresolved
 from bridge.translation.turn import Tally
 
 log = structlog.get_logger()
-
-
-class _Stopped(Exception):  # noqa: N818  # it names a state
-    """The process is to stop; the same call goes on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +75,7 @@ class ReplayTranslation:
             return None
 
         def watch() -> None:
-            if stop.is_set():
-                raise _Stopped
+            leave_if(stop)
             self.see_room()
 
         try:
@@ -91,7 +87,7 @@ class ReplayTranslation:
                 now=self.outside.clock.now,
                 watch=watch,
             )
-        except _Stopped:
+        except Stopped:
             return None
         log.info("replay_translated", replay=replay.id, memberships=tally.matched, unmatched=tally.unmatched)
         return tally

@@ -32,16 +32,13 @@ from bridge.service.replay_translation import ReplayTranslation
 from bridge.service.taxonomies import judged_beside
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool
+from bridge.stopping import Stopped, leave_if
 
 log = structlog.get_logger()
 
 
 FEW_RUNS = 16
 """A replay that is read has no more: a delivery looks through those of all replays in the spool."""
-
-
-class _Stopped(Exception):  # noqa: N818  # it names a state
-    """The process is to stop while runs are merged; nothing has changed."""
 
 
 class NoRoom(BridgeError):  # noqa: N818  # it names a state, as people say it
@@ -121,16 +118,11 @@ class Replaying:
 
     def _merge(self, stop: threading.Event) -> bool:
         """Few runs stay open for as long as it is history; False: stopped before."""
-
-        def watch() -> None:
-            if stop.is_set():
-                raise _Stopped
-
         runs = self.replay.runs()
         try:
             if len(runs) > FEW_RUNS:
-                self.replay.store.merge(runs, watch)
-        except _Stopped:
+                self.replay.store.merge(runs, lambda: leave_if(stop))
+        except Stopped:
             return False
         return True
 

@@ -19,6 +19,7 @@ from bridge.service.threads import Threads
 from bridge.spool.disk import SpoolFull
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool
+from bridge.stopping import Stopped, leave_if
 from bridge.sync.table.slab import TableDamaged
 from bridge.sync.table.snapshot import Snapshot
 from bridge.translation.due import Waits, is_due
@@ -35,10 +36,6 @@ THREAD = "translation"
 
 LOOK = SECOND
 """How often it looks, ms."""
-
-
-class _Stopped(Exception):  # noqa: N818  # it names a state
-    """The turn is left; what it has sealed is said again by the next one."""
 
 
 class Translating:
@@ -114,14 +111,13 @@ class Translating:
 
         def watch() -> None:
             self._beat(THREAD)
-            if stop.is_set():
-                raise _Stopped
+            leave_if(stop)
 
         self._last = self._clock.now()
         turn = Turn(runs=runs, snapshot=snapshot, done=done, known=self._known(), now=self._last)
         try:
             told = carry_out(turn, self._spool, self._clock.now, watch)
-        except _Stopped:
+        except Stopped:
             return False
         except (TableDamaged, SpoolFull) as failure:  # the follower makes the table anew
             self._not_now.failed(self._last)
