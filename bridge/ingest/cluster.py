@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # it is public, by its documentation
@@ -10,6 +10,7 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # it
 from bridge.errors import BridgeError
 from bridge.ingest.faults import LEADERLESS, error_of, is_passing
 from bridge.ingest.partition import Partition
+from bridge.topic_ids import TopicIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,21 +29,6 @@ TIMEOUT = 10.0
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library left it so
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # as above
-
-
-class TopicIds(Protocol):
-    """Who the cluster and its topics are, whatever they are called (design.md, invariant 3).
-
-    Contract: both raise KafkaException where no broker answers; the caller tries again.
-    """
-
-    def cluster_id(self) -> str:
-        """Id of the cluster."""
-        ...
-
-    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
-        """The id of each of these topics; a topic made anew under an old name has another one."""
-        ...
 
 
 class AdminTopicIds:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.calls import Calls
 from bridge.clock import MINUTE, SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.ingest.cluster import TopicIds
+from bridge.topic_ids import TopicIds
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -9,10 +9,11 @@ import structlog
 from confluent_kafka import TopicPartition
 
 from bridge.errors import BridgeError
-from bridge.ingest.cluster import TIMEOUT, Edges, LastingAdmin, TopicIds, edges
+from bridge.ingest.cluster import TIMEOUT, Edges, LastingAdmin, edges
 from bridge.ingest.partition import Partition
 from bridge.ingest.positions import taken_by
 from bridge.ingest.resume import Commit, Mark, Refused, Situation, Start, Taken, start_of
+from bridge.topic_ids import TopicIds
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer

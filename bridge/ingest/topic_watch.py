@@ -11,7 +11,7 @@ from functools import partial
 from bridge.calls import Calls
 from bridge.clock import SECOND, Clock
 from bridge.errors import BridgeError
-from bridge.ingest.cluster import TopicIds
+from bridge.topic_ids import TopicIds
 
 LOOK = 10 * SECOND
 """How often it asks, ms."""

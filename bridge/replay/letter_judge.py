@@ -13,7 +13,7 @@ from bridge.audience.roster import Roster
 from bridge.audience.rows import source_rank
 from bridge.config import Config, KafkaSettings
 from bridge.ingest.client_settings import client_settings
-from bridge.ingest.cluster import AdminTopicIds, TopicIds
+from bridge.ingest.cluster import AdminTopicIds
 from bridge.ingest.dead_letters import DeadLetter
 from bridge.ingest.decode import decoder_for
 from bridge.ingest.faults import MISSING, error_of, told
@@ -22,6 +22,7 @@ from bridge.ingest.registry import Schemas
 from bridge.ingest.topics import Topics
 from bridge.replay.request import Bounds
 from bridge.segments.watch import Watching
+from bridge.topic_ids import TopicIds
 
 _EVERYTHING = Bounds(since=None, until=None)
 

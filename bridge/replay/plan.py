@@ -21,11 +21,12 @@ from bridge.clock import Clock
 from bridge.config import Config, Stream
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.client_settings import client_settings, reader_settings
-from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, TopicIds, edges, partitions_of
+from bridge.ingest.cluster import TIMEOUT, AdminTopicIds, Edges, edges, partitions_of
 from bridge.ingest.faults import MISSING, error_of, told
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
 from bridge.replay.request import Request, chosen, complete
+from bridge.topic_ids import TopicIds
 from bridge.units import iso
 
 if TYPE_CHECKING:

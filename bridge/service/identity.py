@@ -10,13 +10,14 @@ import structlog
 from bridge.clock import SECOND
 from bridge.config import Config
 from bridge.ingest.client_settings import client_settings, reader_settings
-from bridge.ingest.cluster import LastingAdmin, LastingTopicIds, TopicIds
+from bridge.ingest.cluster import LastingAdmin, LastingTopicIds
 from bridge.service.outside import Outside
 from bridge.spool.locks import LockHeld
 from bridge.sync.table.ends import is_behind
 from bridge.sync.table.follower import Follower, FollowerParts
 from bridge.sync.table.snapshot import Snapshot
 from bridge.sync.table.table import Table
+from bridge.topic_ids import TopicIds
 from bridge.translation.observer import TranslationObserver
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from bridge.clock import SECOND, Clock
 from bridge.config import KafkaSettings, Stream
 from bridge.errors import BridgeError
 from bridge.ingest.client_settings import MIB, client_settings, reader_settings
-from bridge.ingest.cluster import AdminTopicIds, Edges, TopicIds, edges, offsets_since, partitions_of
+from bridge.ingest.cluster import AdminTopicIds, Edges, edges, offsets_since, partitions_of
 from bridge.ingest.faults import told
 from bridge.ingest.partition import Partition
 from bridge.ingest.topics import Topics
 from bridge.service.flow import AGES, Flow, flow
+from bridge.topic_ids import TopicIds
 
 PATIENCE = 30 * SECOND
 """How long the brokers may send nothing, ms."""

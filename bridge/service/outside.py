@@ -10,10 +10,10 @@ from bridge.deliver.ledger import Ledger
 from bridge.deliver.remote import Remote
 from bridge.deliver.sftp import SftpRemote
 from bridge.ingest.clients import Clients
-from bridge.ingest.cluster import TopicIds
 from bridge.platform.segments import taxonomies
 from bridge.service.taxonomies import PlatformTaxonomy
 from bridge.spool.disk import Disk
+from bridge.topic_ids import TopicIds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

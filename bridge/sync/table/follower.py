@@ -11,9 +11,8 @@ while nobody followed is not heard of; opt-outs are no tombstones.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -28,6 +27,7 @@ from bridge.sync.table.ends import Ends
 from bridge.sync.table.slab import TableDamaged
 from bridge.sync.table.table import Table
 from bridge.sync.table.window import Window
+from bridge.topic_ids import TopicIds
 
 _log = structlog.get_logger()
 
@@ -44,21 +44,6 @@ _POLL = 0.5
 """Seconds to wait for messages."""
 
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001  # librdkafka's own codes begin so
-
-
-class TopicIds(Protocol):
-    """Who the cluster and its topics are, whatever they are called.
-
-    Contract: both raise KafkaException where no broker answers or there is no such topic.
-    """
-
-    def cluster_id(self) -> str:
-        """Id of the cluster."""
-        ...
-
-    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
-        """The id of each of these topics."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
