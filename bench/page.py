@@ -22,12 +22,12 @@ from bridge.deliver.records import FileRecord, Outcome, Progress
 from bridge.observe import log
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
-from bridge.service.forecast import rest_of_day, slots
 from bridge.service.opening import LEDGER
 from bridge.service.page.front import FrontPage
 from bridge.service.page.rendering import rendered
 from bridge.service.page.view import view
-from bridge.service.status import gather
+from bridge.service.telling.forecast import rest_of_day, slots
+from bridge.service.telling.status import gather
 from bridge.spool.spool import Spool
 from tests.page.lively import CONFIGURATION
 from tests.parts.audiences import DISPLAY, frame

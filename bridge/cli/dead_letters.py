@@ -22,7 +22,7 @@ from bridge.ingest.events import Reason
 from bridge.replay.letter_survey import LetterGroup, Survey, survey
 from bridge.replay.letters import LettersDamaged
 from bridge.service.outside import over_sftp
-from bridge.service.redriving import RedriveTally, Redriving, letters_directory, redriving
+from bridge.service.replays.redriving import RedriveTally, Redriving, letters_directory, redriving
 from bridge.units import format_size, plural
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from rich.text import Text
 from bridge.cli import tables
 from bridge.clock import SECOND
 from bridge.deliver.records import FileRecord, Try
-from bridge.service.file_way import FileWay, RunState, RunWay, spans
+from bridge.service.telling.file_way import FileWay, RunState, RunWay, spans
 from bridge.units import format_size, iso
 
 STATES = {

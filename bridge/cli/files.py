@@ -16,7 +16,7 @@ from bridge.deliver.file_state import FileState
 from bridge.deliver.records import FileRecord
 from bridge.errors import UsageError
 from bridge.service.files import NotSentAgain, NotSettled, known_files, wishes
-from bridge.service.status import FileStatus, file_json
+from bridge.service.telling.status import FileStatus, file_json
 from bridge.units import iso_or_none
 
 app = typer.Typer(

@@ -18,8 +18,8 @@ from bridge.errors import UsageError
 from bridge.replay.reading import Tally
 from bridge.replay.request import Bounds, Request, checked_name, default_name, is_relative, parse_places
 from bridge.service.outside import over_sftp
-from bridge.service.rehearsal import Forecast, rehearse
-from bridge.service.replaying import Replaying, cancel, replaying
+from bridge.service.replays.rehearsal import Forecast, rehearse
+from bridge.service.replays.replaying import Replaying, cancel, replaying
 from bridge.spool.replays import DRY_RUN
 from bridge.units import iso
 

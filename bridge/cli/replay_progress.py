@@ -18,8 +18,8 @@ from bridge.config import LoggingSettings
 from bridge.deliver.records import FileRecord
 from bridge.observe.log import configure
 from bridge.replay.reading import Tally
-from bridge.service.rehearsal import Share
-from bridge.service.replay_delivery import Delivery
+from bridge.service.replays.delivery import Delivery
+from bridge.service.replays.rehearsal import Share
 from bridge.units import format_size, plural
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from bridge.cli.options import ConfigFile
 from bridge.config import Config, Stream, load
 from bridge.errors import UsageError
 from bridge.replay.request import chosen
-from bridge.service.segment_status import (
+from bridge.service.telling.segments import (
     StreamSegments,
     TaxonomyUse,
     date,

@@ -16,8 +16,8 @@ from bridge.cli.times import seconds, time, time_or_none, time_to
 from bridge.clock import SystemClock
 from bridge.config import load
 from bridge.deliver.file_state import UNFINISHED, FileState
-from bridge.service.file_way import follow
-from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, Status, gather
+from bridge.service.telling.file_way import follow
+from bridge.service.telling.status import AccountStatus, AudienceStatus, FileStatus, Status, gather
 from bridge.units import format_duration, format_size, plural
 
 NEWEST = 20

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bridge.cli import tables
 from bridge.cli.times import seconds, time, time_to
-from bridge.service.translation_status import TableStatus, Translation
+from bridge.service.telling.translation import TableStatus, Translation
 from bridge.units import format_duration, format_size, plural
 
 

@@ -12,7 +12,7 @@ from bridge.deliver.records import FileRecord
 from bridge.errors import UsageError
 from bridge.planning.demand import HEADER, Demand, Demands
 from bridge.service.opening import LEDGER
-from bridge.service.status import Status, gather
+from bridge.service.telling.status import Status, gather
 from bridge.units import format_duration
 
 MOST_FILES = 100_000

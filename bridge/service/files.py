@@ -18,7 +18,7 @@ from bridge.deliver.records import FileRecord
 from bridge.deliver.resending import refusal
 from bridge.errors import BridgeError
 from bridge.service.opening import delivering, known_ledger
-from bridge.service.unknown_file import unknown_file
+from bridge.service.telling.unknown_file import unknown_file
 from bridge.spool.spool import Spool
 from bridge.units import iso, plural
 

@@ -21,8 +21,8 @@ from bridge.deliver.file_state import FileState
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences, pending
-from bridge.service import replay_upkeep
 from bridge.service.pressure import excess, paused_streams
+from bridge.service.replays import upkeep
 from bridge.service.translating import kept_longer, progress_of
 from bridge.service.upkeep_observer import UpkeepObserver
 from bridge.spool.disk import SpoolFull
@@ -169,7 +169,7 @@ class Housekeeping:
     ) -> None:
         """Let go what may go; nothing, where since `rewinds` was asked for a file was sent again."""
         settings = self._config.spool
-        replay_upkeep.let_go(
+        upkeep.let_go(
             self._spool,
             self._ledger,
             self._clock,
@@ -178,10 +178,10 @@ class Housekeeping:
             longer=self._kept_longer,
         )
         over_bytes = excess(self._spool.usage(), settings.max_bytes)
-        kept_since = replay_upkeep.judged_since(self._spool, self._ledger, states)
+        kept_since = upkeep.judged_since(self._spool, self._ledger, states)
         retirement = self._retirement(runs, states, over_bytes, kept_since)
         if over_bytes > 0 and not retirement.decisions and kept_since is not None:
-            replay_upkeep.leave_to_history(self._spool, self._ledger, states)
+            upkeep.leave_to_history(self._spool, self._ledger, states)
             retirement = self._retirement(runs, states, over_bytes, None)
         if not retirement.decisions:
             return

@@ -34,8 +34,8 @@ from bridge.service.outside import Outside
 from bridge.service.page.front import FrontPage
 from bridge.service.reconciling import Reconciliations
 from bridge.service.segment_keeper import SegmentKeeper
+from bridge.service.telling.translation import REMEDY, untranslated
 from bridge.service.translating import Translating
-from bridge.service.translation_status import REMEDY, untranslated
 from bridge.service.watchdog import Watchdog, end_at_once, unstopped, watched
 from bridge.spool.disk import MODE
 from bridge.spool.locks import LockHeld

@@ -18,7 +18,7 @@ from bridge.segments.codes import Codes
 from bridge.segments.seen import Seen, day_of
 from bridge.segments.stored import encoded, path_of
 from bridge.service.opening import LEDGER
-from bridge.service.status import MOST_FILES, gather
+from bridge.service.telling.status import MOST_FILES, gather
 from tests.parts.audiences import DISPLAY, HASHED
 from tests.parts.bridging import Bridge, configuration, delivered, end, stream
 from tests.parts.collecting import events

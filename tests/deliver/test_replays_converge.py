@@ -15,7 +15,7 @@ from bridge.deliver.records import AudienceState
 from bridge.deliver.schedule import Deliver
 from bridge.deliver.waiting import pending, unsent
 from bridge.replay.request import Bounds
-from bridge.service.replay_upkeep import let_go
+from bridge.service.replays.upkeep import let_go
 from bridge.spool.replays import ReplayState
 from bridge.spool.upkeep import plan_retirement, summary
 from tests.parts import oracle

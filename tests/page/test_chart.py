@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.clock import DAY, HOUR
-from bridge.service.forecast import Outlook, Point
 from bridge.service.page.chart import HEIGHT, WIDTH, chart
+from bridge.service.telling.forecast import Outlook, Point
 
 START = 1_793_491_200_000
 """2026-11-01T00:00:00Z."""

@@ -9,12 +9,12 @@ from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.ingest.events import Reason
 from bridge.segments.seen import day_of
 from bridge.segments.stored import UnknownSegment
-from bridge.service.forecast import Hold, Slot
 from bridge.service.page.reasons import MEANINGS
 from bridge.service.page.records import Tone
 from bridge.service.page.rendering import rendered
 from bridge.service.page.view import MOST, NEWEST, view
-from bridge.service.segment_status import StreamSegments
+from bridge.service.telling.forecast import Hold, Slot
+from bridge.service.telling.segments import StreamSegments
 from tests.page.lively import FAILURE, NOW
 
 TODAY = day_of(NOW)

@@ -5,7 +5,7 @@ import threading
 from bridge.config import Config
 from bridge.replay.request import Bounds, Request
 from bridge.service.outside import Outside
-from bridge.service.replaying import replaying
+from bridge.service.replays.replaying import replaying
 from tests.parts.delivering import EVENT_TIME, Site, Write
 
 

@@ -17,8 +17,8 @@ from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.deliver.remote import Reason
 from bridge.errors import BridgeError, UsageError
 from bridge.observe.log import configure
-from bridge.service.file_way import follow
-from bridge.service.next_step import BY_REASON, BY_STATE, next_step
+from bridge.service.telling.file_way import follow
+from bridge.service.telling.next_step import BY_REASON, BY_STATE, next_step
 from bridge.spool.replays import ReplayState
 from bridge.translation.progress import Progress
 from bridge.units import iso

@@ -12,8 +12,8 @@ from bridge.clock import DAY, HOUR, MINUTE, SECOND
 from bridge.config import Config, QuotaSettings, load
 from bridge.deliver.quota import Attempt, usage
 from bridge.deliver.schedule import Unfinished, Waiting
-from bridge.service.forecast import AHEAD, Hold, rest_of_day, slots
-from bridge.service.status import AccountStatus, AudienceStatus, Status, gather
+from bridge.service.telling.forecast import AHEAD, Hold, rest_of_day, slots
+from bridge.service.telling.status import AccountStatus, AudienceStatus, Status, gather
 from tests.parts.audiences import DISPLAY
 from tests.parts.delivering import START, Fault, Site, Write
 

@@ -22,7 +22,7 @@ from bridge.replay.letter_judge import LetterJudge
 from bridge.replay.letter_portions import MOST_LETTERS
 from bridge.replay.letters import letter_files, read_letters
 from bridge.service.outside import Outside
-from bridge.service.redriving import redriving
+from bridge.service.replays.redriving import redriving
 from bridge.spool.disk import SpoolFailed, SpoolFull
 from bridge.spool.locks import LockHeld
 from bridge.spool.replays import ReplayState

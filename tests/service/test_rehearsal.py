@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.config import QuotaSettings
-from bridge.service.rehearsal import Share, hours
+from bridge.service.replays.rehearsal import Share, hours
 from tests.parts.audiences import DISPLAY
 
 MB = 1_000_000

@@ -7,7 +7,7 @@ import yaml
 from bridge.clock import SystemClock
 from bridge.config import load
 from bridge.service.outside import Outside
-from bridge.service.replay_delivery import ReplayDelivery
+from bridge.service.replays.delivery import ReplayDelivery
 from bridge.spool.replays import ReplayState
 from tests.parts.answering import Answering, said
 from tests.parts.audiences import DISPLAY, frame

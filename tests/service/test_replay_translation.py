@@ -12,7 +12,7 @@ from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.service.identity import FOLDER
 from bridge.service.outside import Outside
-from bridge.service.replay_translation import ReplayTranslation
+from bridge.service.replays.translation import ReplayTranslation
 from bridge.translation.shelf import unresolved
 from bridge.translation.turn import Tally
 from tests.parts.audiences import frame

@@ -7,7 +7,7 @@ import pytest
 from bridge.audience.frontier import Frontier
 from bridge.clock import DAY, SECOND
 from bridge.deliver.records import AudienceState, Progress
-from bridge.service.replay_upkeep import (
+from bridge.service.replays.upkeep import (
     ReplaySummary,
     horizons,
     judged_since,

@@ -16,8 +16,8 @@ from bridge.platform.segments import Held
 from bridge.segments import stored
 from bridge.service.outside import Outside
 from bridge.service.segment_keeper import ASK, ASK_AGAIN, LOOK, WRITE, SegmentKeeper
-from bridge.service.segment_status import unused_codes
 from bridge.service.taxonomies import judged_beside, taxonomy_faults
+from bridge.service.telling.segments import unused_codes
 from bridge.spool.disk import Disk
 from bridge.taxonomy import Node, Taxonomy
 from tests.parts.clocks import HandClock

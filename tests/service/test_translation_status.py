@@ -15,8 +15,8 @@ from bridge.config import load
 from bridge.deliver.ledger import Ledger
 from bridge.service.identity import FOLDER
 from bridge.service.opening import LEDGER
-from bridge.service.status import gather
-from bridge.service.translation_status import untranslated
+from bridge.service.telling.status import gather
+from bridge.service.telling.translation import untranslated
 from bridge.sync.table import looking
 from bridge.sync.table.contents import FILE_NAME
 from bridge.sync.table.slab import TableDamaged

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from bridge.clock import DAY, HOUR
-from bridge.service.forecast import Outlook, Point
+from bridge.service.telling.forecast import Outlook, Point
 
 WIDTH, HEIGHT = 960, 240
 """Of the drawing, in its own units."""

@@ -20,10 +20,10 @@ from bridge.errors import BridgeError
 from bridge.observe.health import Health
 from bridge.observe.metrics import Metrics
 from bridge.observe.page import Made
-from bridge.service.forecast import Outlook, Slot, rest_of_day, slots
 from bridge.service.page.flows import Flows
 from bridge.service.page.records import Seen
-from bridge.service.status import Status, gather
+from bridge.service.telling.forecast import Outlook, Slot, rest_of_day, slots
+from bridge.service.telling.status import Status, gather
 
 if TYPE_CHECKING:
     from bridge.spool.spool import Spool

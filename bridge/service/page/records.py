@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.audience.audience import Audience
-from bridge.service.forecast import Outlook, Slot
 from bridge.service.page.chart import Chart
 from bridge.service.page.words import Moment
-from bridge.service.status import Status
+from bridge.service.telling.forecast import Outlook, Slot
+from bridge.service.telling.status import Status
 
 
 class Tone(StrEnum):

@@ -7,11 +7,11 @@ from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
 from bridge.deliver.records import FileRecord
 from bridge.segments.seen import day_of
-from bridge.service.forecast import Hold
 from bridge.service.page.records import Remark, Seen, Tone
 from bridge.service.page.words import duration, moment
-from bridge.service.segment_status import TOP
-from bridge.service.status import AccountStatus, FileStatus
+from bridge.service.telling.forecast import Hold
+from bridge.service.telling.segments import TOP
+from bridge.service.telling.status import AccountStatus, FileStatus
 from bridge.units import plural
 
 OLD = MINUTE

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from bridge.clock import SECOND
 from bridge.config import Config
 from bridge.deliver.file_state import UNFINISHED, FileState
-from bridge.service.forecast import Hold, Outlook, Slot
 from bridge.service.page.chart import chart
 from bridge.service.page.reasons import MEANINGS
 from bridge.service.page.records import (
@@ -27,9 +26,10 @@ from bridge.service.page.records import (
 )
 from bridge.service.page.remarks import remarks
 from bridge.service.page.words import Moment, count, duration, moment, relative
-from bridge.service.segment_status import StreamSegments, date
-from bridge.service.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus
-from bridge.service.translation_status import Translation
+from bridge.service.telling.forecast import Hold, Outlook, Slot
+from bridge.service.telling.segments import StreamSegments, date
+from bridge.service.telling.status import AccountStatus, AudienceStatus, FileStatus, ReplayStatus
+from bridge.service.telling.translation import Translation
 from bridge.units import format_size, iso, plural
 
 MOST = 50

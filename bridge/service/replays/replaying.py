@@ -2,8 +2,8 @@
 
 1. Ask what the topics hold of that time, or look at the files. Nothing is written before that is clear.
 2. Read all of it into runs of the replay's own. Stopped or killed, it goes on there.
-3. Translate what has a partner's user ids: `replay_translation`.
-4. Deliver them, or see them delivered: `replay_delivery`.
+3. Translate what has a partner's user ids: `translation`.
+4. Deliver them, or see them delivered: `delivery`.
 """
 
 import threading
@@ -27,8 +27,8 @@ from bridge.replay.request import Request
 from bridge.service.opening import open_spool, opened_beside
 from bridge.service.outside import Outside
 from bridge.service.pressure import room_for_replays
-from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
-from bridge.service.replay_translation import ReplayTranslation
+from bridge.service.replays.delivery import Delivery, ReplayDelivery, held, known_states
+from bridge.service.replays.translation import ReplayTranslation
 from bridge.service.taxonomies import judged_beside
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.spool import Spool

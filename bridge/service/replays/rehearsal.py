@@ -17,8 +17,8 @@ from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import audiences
 from bridge.service.nowhere import Nowhere
 from bridge.service.opening import LEDGER
-from bridge.service.replay_delivery import held, known_states
-from bridge.service.replaying import Replaying
+from bridge.service.replays.delivery import held, known_states
+from bridge.service.replays.replaying import Replaying
 from bridge.service.wiring import placeholders
 
 HOURS = 24

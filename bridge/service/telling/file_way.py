@@ -15,10 +15,10 @@ from bridge.config import Config, Stream
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import FileRecord, RunRange, TriedFile, Try
 from bridge.ingest.topics import Topics
-from bridge.service.next_step import next_step
 from bridge.service.opening import known_ledger
-from bridge.service.status import FileStatus, file_json, overdue
-from bridge.service.unknown_file import unknown_file
+from bridge.service.telling.next_step import next_step
+from bridge.service.telling.status import FileStatus, file_json, overdue
+from bridge.service.telling.unknown_file import unknown_file
 from bridge.spool.footer import Position
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool

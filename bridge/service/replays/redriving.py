@@ -4,8 +4,8 @@
 2. Decode them again, some at a time. What passes is sealed into a replay, and only then are the files written
    anew without it. A death in between leaves letters whose events are in the replay: the next call goes on
    with the same replay, in which the same event twice is one.
-3. Translate what has a partner's user ids: `replay_translation`.
-4. Deliver the replay: `replay_delivery`.
+3. Translate what has a partner's user ids: `translation`.
+4. Deliver the replay: `delivery`.
 
 A bridge may write letters meanwhile: their files appear whole, and those that came after the first look are
 for the next call. The run of a file that is there may not be published yet, and where its bridge dies it
@@ -37,8 +37,8 @@ from bridge.replay.reading import Tally
 from bridge.service.opening import open_spool
 from bridge.service.outside import Outside
 from bridge.service.pressure import crowded
-from bridge.service.replay_delivery import Delivery, ReplayDelivery, held, known_states
-from bridge.service.replay_translation import ReplayTranslation
+from bridge.service.replays.delivery import Delivery, ReplayDelivery, held, known_states
+from bridge.service.replays.translation import ReplayTranslation
 from bridge.service.taxonomies import judged_beside
 from bridge.spool.disk import Disk
 from bridge.spool.locks import Lock

@@ -31,7 +31,7 @@ from bridge.deliver.schedule import (
     live_waits,
     ready_at,
 )
-from bridge.service.status import AccountStatus, Status
+from bridge.service.telling.status import AccountStatus, Status
 
 AHEAD = 36 * HOUR
 """How far is looked: a reset of the day's bytes is in it, and half a day after it."""

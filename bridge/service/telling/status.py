@@ -31,9 +31,9 @@ from bridge.deliver.waiting import (
     unsent,
 )
 from bridge.service.opening import LEDGER
-from bridge.service.replay_delivery import Delivery, held
-from bridge.service.segment_status import StreamSegments, top
-from bridge.service.translation_status import Translation, translation, untranslated_note
+from bridge.service.replays.delivery import Delivery, held
+from bridge.service.telling.segments import StreamSegments, top
+from bridge.service.telling.translation import Translation, translation, untranslated_note
 from bridge.spool.replays import Replay, ReplayState
 from bridge.spool.run import Run
 from bridge.spool.spool import Spool

@@ -12,7 +12,7 @@ from bridge.deliver.file_state import UNFINISHED
 from bridge.deliver.ledger import Ledger
 from bridge.deliver.records import AudienceState
 from bridge.deliver.waiting import unsent
-from bridge.service.replay_delivery import held
+from bridge.service.replays.delivery import held
 from bridge.spool.locks import LockHeld
 from bridge.spool.replays import DRY_RUN, Replay, ReplayState
 from bridge.spool.spool import Spool
