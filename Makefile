@@ -16,6 +16,8 @@
 # Needs Python 3.11 or later, and for some tests Java, Maven and sshd (tests/parts/install.sh).
 
 .DEFAULT_GOAL := demo
+# Where it is set, each of the many processes of the tests would compile all modules anew: half a second.
+unexport PYTHONDONTWRITEBYTECODE
 BENCHES := bench-growth bench-steady bench-opening bench-day bench-levels bench-several bench-history \
 	bench-identity bench-translating bench-page bench-sync
 .PHONY: setup setup-dev setup-audit demo test fuzz simulate crashes soak screenshots mutants failures \
