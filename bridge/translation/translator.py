@@ -1,6 +1,7 @@
 """Carries a turn out: its rows are sealed into the spool, and with the last of them how far it came."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 
 import polars as pl
 
@@ -72,11 +73,12 @@ def carry_out(
         SpoolFailed: The disk failed.
     """
     collected, tallies = Collected(), dict[Audience, Tally]()
-    for piece in ahead(turn.pieces()):
-        watch()
-        tallies[piece.audience] = tallies.get(piece.audience, Tally()) + piece.tally
-        collected.add(piece)
-        if collected.full:
-            collected.seal(store, now())
+    with closing(ahead(turn.pieces())) as pieces:
+        for piece in pieces:
+            watch()
+            tallies[piece.audience] = tallies.get(piece.audience, Tally()) + piece.tally
+            collected.add(piece)
+            if collected.full:
+                collected.seal(store, now())
     collected.seal(store, now(), turn.progress.positions())
     return tallies
