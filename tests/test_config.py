@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.clock import DAY
-from bridge.config import Config, ConfigurationError, InventoryAccounts, load, read_secret, secret_faults
+from bridge.config import (
+    Config,
+    ConfigurationError,
+    InventoryAccounts,
+    load,
+    load_endpoint,
+    read_secret,
+    secret_faults,
+)
 from bridge.config.wording import section_at
 from bridge.errors import BridgeError
 
@@ -901,6 +909,58 @@ def test_a_faulty_account_is_no_missing_one(tmp_path):
     assert faults(tmp_path, changed(("accounts/0/name", "${UNSET}"))) == (
         "accounts[0].name: environment variable UNSET is not set; set it, or write the value",
     )
+
+
+ENDPOINT = {"kafka": {"bootstrap_servers": "kafka"}, "user_sync": {"namespace": "acme"}}
+"""A file that is enough for `sync serve`."""
+
+
+def test_an_endpoints_file_needs_no_accounts_and_streams(tmp_path):
+    """They are what a bridge delivers: where it is to be delivered from, both are missing."""
+    path = write(tmp_path, ENDPOINT | {"logging": {"level": "debug"}})
+    endpoint = load_endpoint(path, {})
+    assert (endpoint.accounts, endpoint.streams) == ((), ())
+    assert (endpoint.user_sync.namespace, endpoint.logging.level) == ("acme", "debug")
+    assert faults(tmp_path, path.read_text()) == (
+        "accounts: missing; this key is required",
+        "streams: missing; this key is required",
+    )
+
+
+def test_an_endpoint_takes_the_bridges_file(tmp_path):
+    """One file may serve both: what it says of the bridge is the same."""
+    path = write(tmp_path, MINIMAL | {"user_sync": {"namespace": "acme"}})
+    assert load_endpoint(path, {}).model_dump() == load(path, {}).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (ENDPOINT | {"stream": []}, ["stream: unknown key; did you mean streams?"]),
+        ({"user_sync": {"namespace": "acme"}}, ["kafka.bootstrap_servers: missing; this key is required"]),
+        (
+            ENDPOINT | {"user_sync": {"namspace": "acme", "listen": "${UNSET}"}},
+            [
+                "user_sync.namespace: missing; this key is required",
+                "user_sync.namspace: unknown key; did you mean namespace?",
+                "user_sync.listen: environment variable UNSET is not set; set it, or write the value",
+            ],
+        ),
+        (
+            ENDPOINT | {"user_sync": {"namespace": "mm"}},
+            ["user_sync.namespace: is the platform's own, mm; write the namespace of your ids"],
+        ),
+        (
+            changed(("user_sync/namespace", "acme"), ("streams/0/account", "other")),
+            ["streams[0].account: names no account; write the name of one under accounts"],
+        ),
+    ],
+)
+def test_an_endpoints_file_is_judged_as_any_other(tmp_path, document, expected):
+    """Each fault by its path, in the file's order; those of accounts too, where there are some."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_endpoint(write(tmp_path, document), {})
+    assert list(refused.value.faults) == expected
 
 
 BROKEN_FILES = [

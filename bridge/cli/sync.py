@@ -11,7 +11,7 @@ import typer
 from bridge.cli.options import ConfigFile
 from bridge.cli.run import stopped_by_signals
 from bridge.clock import SystemClock
-from bridge.config import load
+from bridge.config import load_endpoint
 from bridge.errors import UsageError
 from bridge.observe import log
 from bridge.sync import tag as tags
@@ -48,7 +48,7 @@ def serve(config: ConfigFile) -> None:
     # The server's libraries are loaded by those who listen, and not by every other command.
     from bridge.service.syncing import SyncService  # noqa: PLC0415
 
-    settings = load(Path(config), os.environ)
+    settings = load_endpoint(Path(config), os.environ)
     clock = SystemClock()
     log.configure(form=settings.logging.format, level=settings.logging.level, clock=clock)
     SyncService(settings, clock).run(stopped_by_signals())

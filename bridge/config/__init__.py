@@ -5,15 +5,17 @@
               └──── faults ────┘
 
 `document` reads YAML and fills in `${NAME}`, `model` says what each key may be, `rules` what keys must be
-together; `load` gathers every fault of all three. `secret` reads the files that the configuration names.
+together; `load` gathers every fault of all three, `load_endpoint` as well, for `sync serve`, which delivers
+nothing. `secret` reads the files that the configuration names.
 """
 
 from bridge.config.fault import ConfigurationError
-from bridge.config.load import load
+from bridge.config.load import load, load_endpoint
 from bridge.config.model import (
     Account,
     Config,
     DeadLetterSettings,
+    EndpointConfig,
     HttpSettings,
     InventoryAccounts,
     KafkaSettings,
@@ -41,6 +43,7 @@ __all__ = [
     "Config",
     "ConfigurationError",
     "DeadLetterSettings",
+    "EndpointConfig",
     "HttpSettings",
     "InventoryAccounts",
     "KafkaSettings",
@@ -58,6 +61,7 @@ __all__ = [
     "UserSyncSettings",
     "WindowSettings",
     "load",
+    "load_endpoint",
     "read_secret",
     "secret_faults",
     "secret_warnings",

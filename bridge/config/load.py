@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from bridge.config import rules, wording
 from bridge.config.document import Document, Place, read
 from bridge.config.fault import ConfigurationError, Fault, Location
-from bridge.config.model import Config, Stream
+from bridge.config.model import Config, EndpointConfig, Stream
 
 LARGEST = 1_000_000
 """Bytes of a configuration file: thousands of streams."""
+
+_Form = TypeVar("_Form", bound=EndpointConfig)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -19,11 +22,20 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Relative paths in it start at the file's folder. Secret files are not looked at: see `secret_faults`.
     """
+    return _load(path, environ, Config)
+
+
+def load_endpoint(path: Path, environ: Mapping[str, str]) -> EndpointConfig:
+    """As `load`, of a file that need not have accounts and streams; those that it has are judged alike."""
+    return _load(path, environ, EndpointConfig)
+
+
+def _load(path: Path, environ: Mapping[str, str], form: type[_Form]) -> _Form:
     document = read(_text(path), environ)
     if () in {fault.path for fault in document.faults}:
         raise ConfigurationError(str(path), map(str, document.faults))
     folder = path.absolute().parent
-    config, refused = _model(document, folder)
+    config, refused = _model(document, folder, form)
     root = Place(document.root)
     broken = [*refused, *rules.faults(root, folder), *rules.of_audiences(_sound_streams(root, folder))]
     faults = [*document.faults, *_beyond(broken, {fault.path for fault in document.faults})]
@@ -47,9 +59,9 @@ def _text(path: Path) -> str:
     raise ConfigurationError(str(path), [str(Fault((), what))])
 
 
-def _model(document: Document, folder: Path) -> tuple[Config | None, list[Fault]]:
+def _model(document: Document, folder: Path, form: type[_Form]) -> tuple[_Form | None, list[Fault]]:
     try:
-        return Config.model_validate(document.root, context={"folder": folder}), []
+        return form.model_validate(document.root, context={"folder": folder}), []
     except ValidationError as error:
         return None, list(wording.faults(error))
 

@@ -293,16 +293,16 @@ class LoggingSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Config(Section):
-    """The whole file."""
+class EndpointConfig(Section):
+    """The file as `sync serve` takes it: what a bridge delivers, and whither, may be missing."""
 
     kafka: KafkaSettings
     schema_registry: RegistrySettings | None = None
     spool: SpoolSettings = SpoolSettings()
     window: WindowSettings = WindowSettings()
     roll: RollSettings = RollSettings()
-    accounts: Annotated[tuple[Account, ...], AT_LEAST_ONE]
-    streams: Annotated[tuple[Stream, ...], AT_LEAST_ONE]
+    accounts: tuple[Account, ...] = ()
+    streams: tuple[Stream, ...] = ()
     dead_letters: DeadLetterSettings
     user_sync: UserSyncSettings | None = None
     http: HttpSettings = HttpSettings()
@@ -317,6 +317,13 @@ class Config(Section):
             return value
         folder = spool.directory if isinstance(spool, SpoolSettings) else Path()
         return {**value, "directory": folder / "dead-letters"}
+
+
+class Config(EndpointConfig):
+    """The whole file, as every other command takes it."""
+
+    accounts: Annotated[tuple[Account, ...], AT_LEAST_ONE]
+    streams: Annotated[tuple[Stream, ...], AT_LEAST_ONE]
 
     def account(self, name: str) -> Account:
         """The account of this name, which a loaded stream's always is; KeyError."""

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from bridge.clock import SECOND, Clock
-from bridge.config import Config, UserSyncSettings, read_secret
+from bridge.config import EndpointConfig, UserSyncSettings, read_secret
 from bridge.errors import BridgeError, UsageError
 from bridge.ingest.client_settings import client_settings
 from bridge.ingest.clients import Clients
@@ -56,7 +56,7 @@ _TURN = 2.0
 class SyncService:
     """Answers browsers from its entry to its exit."""
 
-    def __init__(self, config: Config, clock: Clock, kafka: Clients | None = None) -> None:
+    def __init__(self, config: EndpointConfig, clock: Clock, kafka: Clients | None = None) -> None:
         """Nothing is asked or listened to yet.
 
         Raises:

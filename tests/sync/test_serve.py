@@ -13,11 +13,12 @@ import uuid
 from contextlib import closing
 
 import pytest
+import yaml
 from structlog.testing import capture_logs
 
 from bridge.cli import main
 from bridge.clock import SystemClock
-from bridge.config import load
+from bridge.config import load, load_endpoint
 from bridge.errors import BridgeError, UsageError
 from bridge.service.syncing import SyncService
 from bridge.sync.endpoint import GIF
@@ -243,6 +244,17 @@ def test_a_configuration_without_the_section_is_told(tmp_path):
     path.write_text(text[: text.index("user_sync")])
     with pytest.raises(UsageError, match=r"^user_sync: missing; write the section, as docs/user-sync.md"):
         SyncService(load(path, {}), SystemClock())
+
+
+def test_nothing_of_a_bridge_is_needed(tmp_path):
+    """Without accounts and streams it answers and stores: who breaks into its machine finds neither."""
+    path = configuration(tmp_path, sqlite_file="sync.sqlite")
+    document = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({key: document[key] for key in ("kafka", "user_sync")}))
+    with SyncService(load_endpoint(path, {}), SystemClock()) as one:
+        site = Site(one, tmp_path)
+        assert site.ask(VISIT, Cookie="s2s_id=p1").body == GIF
+        assert [mapping.partner_id for mapping in site.stored()] == ["p1"]
 
 
 def test_a_short_key_stops_the_start(tmp_path):
