@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from bridge.clock import SECOND
 from bridge.observe.declared import Declared, Registry
 from bridge.observe.process_metrics import tell_of_system
 
@@ -36,14 +37,25 @@ class SyncMetrics:
         self._answer_within = self._registry.gauge(
             "sync_answer_within_seconds", "The setting user_sync.answer_within"
         )
+        self._started = self._registry.gauge("sync_start_time_seconds", "When the process started")
         tell_of_system(self._registry)
         # Looked up once, and not with each visit.
         self._of_outcome: dict[str, Counter] = {}
         self._of_data_centre: dict[str, Counter] = {}
 
-    def expect(self, outcomes: Iterable[str], data_centres: Iterable[str], *, answer_within: float) -> None:
-        """All outcomes, and the data centres that are counted each, begin at 0; the setting is in seconds."""
+    def expect(
+        self, outcomes: Iterable[str], data_centres: Iterable[str], *, answer_within: float, started_at: int
+    ) -> None:
+        """All outcomes, and the data centres that are counted each, begin at 0.
+
+        Args:
+            outcomes: Of visits and opt-outs.
+            data_centres: Those of the setting.
+            answer_within: The setting, in seconds.
+            started_at: In milliseconds.
+        """
         self._answer_within.set(answer_within)
+        self._started.set(started_at / SECOND)
         for outcome in outcomes:
             self._of_outcome[outcome] = self._visits.labels(outcome)
             self._opt_outs.labels(outcome)

@@ -70,7 +70,9 @@ class SyncService:
         self._kafka = kafka or Clients()
         self._metrics = SyncMetrics()
         self._patience = self._settings.answer_within / SECOND
-        self._metrics.expect(Outcome, self._settings.data_centres, answer_within=self._patience)
+        self._metrics.expect(
+            Outcome, self._settings.data_centres, answer_within=self._patience, started_at=clock.now()
+        )
         self._storing = _Storing(self._metrics)
         self._topic = SyncTopic(self._settings.topic_name, self._admin, clock=clock, observer=self._storing)
         self._running = ExitStack()

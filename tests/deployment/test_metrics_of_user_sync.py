@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bridge.clock import SECOND, SystemClock
 from bridge.sync.outcome import Outcome
 from tests.deployment.metrics_page import declared_of_user_sync
 from tests.deployment.test_alerts import run
@@ -28,6 +29,7 @@ def test_it_exports_all_that_is_declared(tmp_path):
 @pytest.mark.promtool
 def test_what_has_happened_is_told(promtool, tmp_path):
     """By outcome and data centre, all of which begin at 0; the setting is in seconds."""
+    before = SystemClock().now()
     with serving(tmp_path, answer_within="2s", data_centres=["ewr", "iad"]) as site:
         begun = site.metrics()
         for data_centre in ("ewr", "ewr", "ams", ""):
@@ -48,4 +50,6 @@ def test_what_has_happened_is_told(promtool, tmp_path):
         "s2s_bridge_sync_store_works 1.0",
     ):
         assert f"\n{sample}\n" in told, sample
+    (started,) = re.findall(r"(?m)^s2s_bridge_sync_start_time_seconds (\S+)$", told)
+    assert before <= float(started) * SECOND <= SystemClock().now()
     assert run(promtool, "check", "metrics", given=told.encode()) == (0, "")

@@ -127,12 +127,14 @@ def test_kafka_may_come_later_and_go_in_between(tmp_path_factory, tmp_path):
 
 
 class Hanging(SystemClock):
-    """A clock that says the time only when it is allowed to."""
+    """A clock that, once it hangs, says the time only when it is allowed to."""
 
     def __init__(self):
-        self.asked, self.allowed = threading.Event(), threading.Event()
+        self.hangs, self.asked, self.allowed = threading.Event(), threading.Event(), threading.Event()
 
     def now(self):
+        if not self.hangs.is_set():
+            return super().now()
         self.asked.set()
         assert self.allowed.wait(60)
         return super().now()
@@ -145,6 +147,7 @@ def test_a_process_that_hangs_is_not_healthy(tmp_path):
     with SyncService(load(path, {}), clock) as one:
         site = Site(one, tmp_path)
         until(lambda: site.status("/healthz") == (200, "ok\n"), "its start", 10)
+        clock.hangs.set()
         visitor = threading.Thread(target=site.ask, args=(VISIT,))
         visitor.start()
         assert clock.asked.wait(10)
