@@ -78,6 +78,14 @@ def _probes() -> dict[str, object]:
     return dict.fromkeys(("startupProbe", "livenessProbe", "readinessProbe"), probe)
 
 
+def _service_account() -> Schema:
+    return section({"create": SWITCH, "name": TEXT, "annotations": WORDS})
+
+
+def _environment() -> Schema:
+    return {"type": "array", "items": {"type": "object", "required": ["name"]}}
+
+
 def _pods() -> dict[str, object]:
     return {
         "image": section(
@@ -101,7 +109,7 @@ def _pods() -> dict[str, object]:
             }
         ),
         "secretsMountPath": matching("/[^\\x00:]+"),
-        "serviceAccount": section({"create": SWITCH, "name": TEXT, "annotations": WORDS}),
+        "serviceAccount": _service_account(),
         "resources": MAPPING,
         "adopt": SWITCH,
         "threads": at_least(1),
@@ -123,7 +131,7 @@ def _pods() -> dict[str, object]:
         **dict.fromkeys(("podLabels", "podAnnotations", "nodeSelector"), WORDS),
         **dict.fromkeys(("tolerations", "topologySpreadConstraints"), LIST),
         **dict.fromkeys(("extraVolumes", "extraVolumeMounts"), LIST),
-        "extraEnv": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "extraEnv": _environment(),
         "priorityClassName": TEXT,
     }
 
@@ -157,6 +165,8 @@ def _user_sync() -> Schema:
             **_probes(),
             "nodeSelector": WORDS,
             **dict.fromkeys(("tolerations", "extraVolumes", "extraVolumeMounts"), LIST),
+            "serviceAccount": _service_account(),
+            "extraEnv": _environment(),
             "topologySpreadConstraints": {"type": "array", "items": MAPPING},
             "affinity": MAPPING,
             "priorityClassName": TEXT,

@@ -222,7 +222,8 @@ def test_pods_keep_to_the_restricted_standard(everything):
             assert writable <= ({"tmp"} if kind == "Deployment" else {"data", "tmp", "extra"})
             assert not any("subPath" in mount for mount in container["volumeMounts"])
     assert sorted(kinds) == ["CronJob", "Deployment", "Job", "Pod", "StatefulSet"]
-    assert everything.one("ServiceAccount")["automountServiceAccountToken"] is False
+    accounts = [one for one in everything.manifests if one["kind"] == "ServiceAccount"]
+    assert [one["automountServiceAccountToken"] for one in accounts] == [False, False]
 
 
 def test_secrets_are_files_of_secrets_that_are_there(everything):

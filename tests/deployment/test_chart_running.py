@@ -196,7 +196,13 @@ def test_the_user_sync_runs_as_rendered(helm, kafka, sshd, tmp_path):
         "signing_keys": [{"existingSecret": "sync", "key": "key"}],
     }
     around = {"enabled": True, "port": free_port(), "statusPort": free_port()}
-    wanted = merged(values(kafka, sshd, tmp_path), {"config": {"user_sync": section}, "userSync": around})
+    around["extraEnv"] = [{"name": "BROKERS", "value": kafka.bootstrap}]
+    changes = {
+        "config": {"user_sync": section, "kafka": {"bootstrap_servers": "${BROKERS}"}},
+        "extraEnv": [{"name": "BROKERS", "value": "the bridge's"}],
+        "userSync": around,
+    }
+    wanted = merged(values(kafka, sshd, tmp_path), changes)
     pod = Pod(helm, wanted, tmp_path, {("sync", "key"): KEY}, "Deployment")
     process = pod.start()
     people = [f"p{number}" for number in range(20)]

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 import yaml
 
-from bridge.config import load
+from bridge.config import load_endpoint
 from tests.parts.charts import CHART, RELEASE, example, merged, rendered
 
 pytestmark = pytest.mark.helm
@@ -25,6 +25,7 @@ FIXED = {
     },
     "networkPolicy": {"enabled": False},
 }
+FIXED["userSync"]["serviceAccount"] = {"create": False}
 OURS = {"Deployment", "HorizontalPodAutoscaler", "Ingress"}
 """Kinds that nothing but the user sync has."""
 
@@ -47,10 +48,12 @@ def of_the_user_sync(release):
 def test_what_it_is_made_of(helm, least, everything):
     """Nothing unless it is asked for; what is off is not there; monitoring only with the operator."""
     assert of_the_user_sync(rendered(helm, merged(LEAST, OFF))) == []
-    assert of_the_user_sync(rendered(helm, merged(LEAST, FIXED))) == ["Deployment", "Service", "Service"]
-    usual = ["Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"]
-    assert of_the_user_sync(least) == [*usual, "Service", "Service"]
-    assert of_the_user_sync(everything) == [*usual, "Service", "Service", "ServiceMonitor"]
+    fixed = rendered(helm, merged(LEAST, FIXED))
+    assert of_the_user_sync(fixed) == ["ConfigMap", "Deployment", "Service", "Service"]
+    scaled = ["ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress"]
+    usual = [*scaled, "NetworkPolicy", "PodDisruptionBudget", "Service", "Service"]
+    assert of_the_user_sync(least) == [*usual, "ServiceAccount"]
+    assert of_the_user_sync(everything) == [*usual, "ServiceMonitor"]
 
 
 def test_readme_shows_the_values_of_the_example():
@@ -61,10 +64,48 @@ def test_readme_shows_the_values_of_the_example():
 
 
 def test_the_bridge_needs_nothing_of_it(helm, least):
-    """Switched off, the section stays: the bridge's pods and files are the same."""
+    """Switched off, the section stays: the bridge's pods, files and account are the same."""
     off = rendered(helm, merged(LEAST, OFF))
     assert off.files() == least.files()
     assert off.one("StatefulSet") == least.one("StatefulSet")
+    assert off.one("ServiceAccount") == least.one("ServiceAccount", f"{RELEASE}-s2s-bridge")
+
+
+def test_strangers_meet_nothing_of_the_bridges(everything):
+    """No host, user, taxonomy or client of the bridge's is in its pods, and nothing of its environment."""
+    files = everything.files("Deployment")
+    assert files.keys() == {"bridge.yaml"}
+    written = yaml.safe_load(files["bridge.yaml"])
+    whole = yaml.safe_load(everything.files()["bridge.yaml"])
+    assert written.keys() == {"kafka", "user_sync", "logging"}
+    assert whole == whole | written | {"kafka": written["kafka"] | {"group_id": "s2s-bridge"}}
+    names = {kind: {one["name"] for one in pod["containers"][0]["env"]} for kind, _, pod in everything.pods()}
+    ours = names.pop("Deployment")
+    assert "OWN" in ours
+    assert "EXTRA" not in ours
+    assert [kind for kind in names if "OWN" in names[kind] or "EXTRA" not in names[kind]] == []
+
+
+def test_a_role_of_the_bridges_is_none_of_its_own(helm, least, everything):
+    """An account of its own, with annotations of its own; made or named by hand as the bridge's is."""
+    users = {kind: pod["serviceAccountName"] for kind, _, pod in everything.pods()}
+    assert users.pop("Deployment") == "endpoint"
+    assert set(users.values()) == {f"{RELEASE}-s2s-bridge"}
+    roles = {
+        one["metadata"]["name"]: one["metadata"]["annotations"]["example.com/role"]
+        for one in everything.manifests
+        if one["kind"] == "ServiceAccount"
+    }
+    assert roles == {"endpoint": "endpoint", f"{RELEASE}-s2s-bridge": "bridge"}
+    assert least.pod("Deployment")["serviceAccountName"] == NAME
+
+    def named(**settings):
+        release = rendered(helm, merged(LEAST, {"userSync": {"serviceAccount": settings}}))
+        made = [one["metadata"]["name"] for one in release.manifests if one["kind"] == "ServiceAccount"]
+        return release.pod("Deployment")["serviceAccountName"], made
+
+    assert named(create=False) == ("default", [f"{RELEASE}-s2s-bridge"])
+    assert named(create=False, name="theirs") == ("theirs", [f"{RELEASE}-s2s-bridge"])
 
 
 def test_it_serves_without_a_volume(everything):
@@ -92,7 +133,7 @@ def test_what_its_section_becomes(helm, tmp_path):
     keys = {("sync-keys", key): f"{key} " * 8 for key in ("new", "old")}
     kafka = {("kafka-bridge", "password"): "p", ("kafka-cluster-ca", "ca.crt"): "c"}
     path = rendered(helm, values).mount(tmp_path / "etc", keys | kafka, "Deployment")
-    sync = load(path, {}).user_sync
+    sync = load_endpoint(path, {}).user_sync
     assert (sync.listen, sync.status_listen) == ("[::]:9090", "[::]:9091")
     assert [file.read_text()[:3] for file in sync.signing_key_files] == ["new", "old"]
     assert (sync.namespace, sync.topic_name, sync.path) == ("partner", "mm.user-sync", "/s")
@@ -211,14 +252,15 @@ def test_what_the_operator_is_told(everything):
 
 
 def test_what_it_uses_restarts_it_and_nothing_else(helm):
-    """A client more is none of its business; its own section and Kafka are."""
+    """A client more is none of its business, nor the bridge's group; its own section and Kafka are."""
 
     def checksum(changes):
         pod = rendered(helm, merged(LEAST, changes)).one("Deployment")["spec"]["template"]
         return pod["metadata"]["annotations"]["checksum/config"]
 
     another = {"clients": {"globex": {"topics": ["globex"], "display": True}}}
-    assert checksum(another) == checksum({"config": {"roll": {"max_age": "1h"}}}) == checksum({})
+    group = {"config": {"roll": {"max_age": "1h"}, "kafka": {"group_id": "other"}}}
+    assert checksum(another) == checksum(group) == checksum({})
     changed = [
         {"config": {"user_sync": {"consent": {"required": True}}}},
         {"config": {"kafka": {"bootstrap_servers": "other:9092"}}},

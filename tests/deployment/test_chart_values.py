@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from pydantic import TypeAdapter
 
-from bridge.config import Config, kinds, load, secret_faults
+from bridge.config import Config, kinds, load, load_endpoint, secret_faults
 from bridge.service.taxonomies import taxonomy_faults
 from helm import values_schema, values_table
 from tests.parts.charts import CHART, Rendered, example, merged, refusal, template
@@ -160,6 +160,9 @@ def test_whatever_helm_accepts_the_bridge_accepts(helm):
                 release = Rendered(list(filter(None, yaml.safe_load_all(done.stdout))), done.stdout)
                 config = load(release.mount(Path(folder, "etc"), Secrets()), {})
                 assert secret_faults(config) == ()
+                if "Deployment" in release.kinds():
+                    endpoint = load_endpoint(release.mount(Path(folder, "sync"), Secrets(), "Deployment"), {})
+                    assert endpoint.user_sync == config.user_sync
                 accepted.append(len(config.streams))
 
     check()
@@ -403,6 +406,11 @@ REFUSED = {
     ),
     "a name that begins with a digit": ({"fullnameOverride": "1bridge"}, "/fullnameOverride"),
     "a variable that is not set": (kafka(group_id="${GROUP}"), "extraEnv: has no GROUP"),
+    "a variable that is the bridge's alone": (
+        merged(sync(), kafka(bootstrap_servers="${BROKERS}"))
+        | {"extraEnv": [{"name": "BROKERS", "value": "kafka:9092"}]},
+        "userSync.extraEnv: has no BROKERS, which the configuration names as ${BROKERS}; add it",
+    ),
     "a replay of no time": ({"replay": {"enabled": True}}, "replay.from: missing"),
     "a replay of nobody": (
         {"replay": {"enabled": True, "from": "-1d", "to": "now", "streams": ["c"]}},
@@ -474,6 +482,10 @@ REFUSED = {
         "/userSync/podDisruptionBudget/maxUnavailable",
     ),
     "a pod that answers for longer than it has": (sync({"preStopSeconds": 11}), "/userSync/preStopSeconds"),
+    "the bridge's account for strangers": (
+        sync({"serviceAccount": {"name": "bridge-s2s-bridge"}}),
+        "userSync.serviceAccount.name: bridge-s2s-bridge is the bridge's too, whose roles are not for pods",
+    ),
     "a volume of its own": (sync({"persistence": {}}), "additional properties 'persistence'"),
 }
 

@@ -103,14 +103,10 @@ class Rendered:
         (found,) = self.pod(kind)["containers"]
         return found
 
-    def files(self) -> Mapping[str, str]:
-        """The bridge's configuration and what lies beside it."""
-        (found,) = [
-            manifest["data"]
-            for manifest in self.manifests
-            if manifest["kind"] == "ConfigMap" and "bridge.yaml" in manifest["data"]
-        ]
-        return found
+    def files(self, kind: str = "StatefulSet") -> Mapping[str, str]:
+        """The configuration of the pod that this kind makes, and what lies beside it."""
+        (mounted,) = [volume for volume in self.pod(kind)["volumes"] if volume["name"] == "configuration"]
+        return self.one("ConfigMap", mounted["configMap"]["name"])["data"]
 
     def mount(self, folder: Path, secrets: Mapping[tuple[str, str], str], kind: str = "StatefulSet") -> Path:
         """Write what the configuration and secrets volumes of the pod hold; returns bridge.yaml's path.
@@ -119,7 +115,7 @@ class Rendered:
         a folder of the test's. `secrets`: name and key to content.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in self.files().items():
+        for name, text in self.files(kind).items():
             (folder / name).write_text(text)
         mounts = {mount["name"]: mount["mountPath"] for mount in self.container(kind)["volumeMounts"]}
         for volume in self.pod(kind)["volumes"]:

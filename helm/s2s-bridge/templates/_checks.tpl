@@ -328,14 +328,17 @@ podLabels.app.kubernetes.io/{{ $label }}: is the chart's own, by which the bridg
 {{- if hasKey .Values.podAnnotations "checksum/config" }}
 podAnnotations.checksum/config: is the chart's own; remove it
 {{- end }}
-{{- if contains "${" (include "s2s-bridge.configuration" .) }}
-{{- range (append (regexFindAll "\\$\\{[^}]*\\}" (include "s2s-bridge.configuration" .) -1 | default list) "") | uniq | compact }}
+{{- include "s2s-bridge.faults.variables" (dict "at" "extraEnv" "env" .Values.extraEnv "configuration" (include "s2s-bridge.configuration" .)) }}
+{{- end -}}
+
+{{/* Variables that a configuration names and an environment has not: (dict "at" PATH "env" LIST "configuration" TEXT). */}}
+{{- define "s2s-bridge.faults.variables" -}}
+{{- range (append (regexFindAll "\\$\\{[^}]*\\}" .configuration -1 | default list) "") | uniq | compact }}
 {{- $wanted := trimSuffix "}" (trimPrefix "${" .) }}
 {{- $known := false }}
-{{- range $.Values.extraEnv }}{{- if eq .name $wanted }}{{- $known = true }}{{- end }}{{- end }}
+{{- range $.env }}{{- if eq .name $wanted }}{{- $known = true }}{{- end }}{{- end }}
 {{- if not $known }}
-extraEnv: has no {{ $wanted }}, which the configuration names as {{ . }}; add it
-{{- end }}
+{{ $.at }}: has no {{ $wanted }}, which the configuration names as {{ . }}; add it
 {{- end }}
 {{- end }}
 {{- end -}}

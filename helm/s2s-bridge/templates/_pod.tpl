@@ -1,12 +1,12 @@
 {{/* What all pods have in common, and what those of the bridge and of its jobs have. */}}
 
 {{- define "s2s-bridge.podSettings" -}}
+serviceAccountName: {{ include "s2s-bridge.serviceAccountName" . }}
 {{ include "s2s-bridge.everyPod" . }}
 {{- include "s2s-bridge.placement" .Values }}
 {{- end -}}
 
 {{- define "s2s-bridge.everyPod" -}}
-serviceAccountName: {{ include "s2s-bridge.serviceAccountName" . }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
@@ -29,15 +29,21 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{/* The bridge's environment is not the user sync's, whose pods strangers meet. */}}
 {{- define "s2s-bridge.containerSettings" -}}
+{{ include "s2s-bridge.everyContainer" . }}
+{{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* It ends with the environment, to which each adds its own. */}}
+{{- define "s2s-bridge.everyContainer" -}}
 image: {{ include "s2s-bridge.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
 env:
   - {name: POLARS_MAX_THREADS, value: {{ int .Values.threads | quote }}}
-  {{- with .Values.extraEnv }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
 {{- end -}}
 
 {{- define "s2s-bridge.configurationMounts" -}}

@@ -29,9 +29,16 @@
 {{- dict "files" (concat $kafka (include "s2s-bridge.userSync.keys" . | fromJson).files) | toJson -}}
 {{- end -}}
 
-{{/* What of the configuration it uses: a change elsewhere does not restart it. */}}
-{{- define "s2s-bridge.userSync.checksum" -}}
-{{- pick (include "s2s-bridge.configuration" . | fromYaml) "kafka" "user_sync" "logging" | toJson | sha256sum -}}
+{{/* What of the configuration `sync serve` uses; and all that its pods are told, so that a change elsewhere restarts none. */}}
+{{- define "s2s-bridge.userSync.configuration" -}}
+{{- $used := pick (include "s2s-bridge.configuration" . | fromYaml) "kafka" "user_sync" "logging" -}}
+{{- set $used "kafka" (omit $used.kafka "group_id") | toYaml -}}
+{{- end -}}
+
+{{- define "s2s-bridge.userSync.serviceAccountName" -}}
+{{- with .Values.userSync.serviceAccount -}}
+{{- .name | default (ternary (printf "%s-sync" (include "s2s-bridge.fullname" $)) "default" .create) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Where browsers come, beside each other: {"paths": [...]}. */}}
@@ -72,6 +79,11 @@ config.user_sync: missing; userSync.enabled needs it, with its namespace at leas
 
 {{- define "s2s-bridge.faults.userSyncCluster" -}}
 {{- $sync := .Values.userSync }}
+{{- $account := include "s2s-bridge.userSync.serviceAccountName" . }}
+{{- if and $sync.serviceAccount.create (eq $account (include "s2s-bridge.serviceAccountName" .)) }}
+userSync.serviceAccount.name: {{ $account }} is the bridge's too, whose roles are not for pods that strangers meet; write another
+{{- end }}
+{{- include "s2s-bridge.faults.variables" (dict "at" "userSync.extraEnv" "env" $sync.extraEnv "configuration" (include "s2s-bridge.userSync.configuration" .)) }}
 {{- if eq (int $sync.port) (int $sync.statusPort) }}
 userSync.statusPort: is userSync.port too; health and metrics are not for browsers: write another
 {{- end }}
