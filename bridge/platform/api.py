@@ -110,6 +110,13 @@ class Site:
     """Its address, without a slash at the end."""
     setting: str
     """The configuration's key that names it, for remedies: `accounts[0].platform.processing_log`."""
+    url_key: str = "url"
+    """Below that, the key of its address."""
+
+    @property
+    def url_setting(self) -> str:
+        """The configuration's key of its address."""
+        return f"{self.setting}.{self.url_key}"
 
 
 class Api:
@@ -271,7 +278,7 @@ class Api:
         elif answer.has_redirect_location:
             what = (
                 f"sends to another address (HTTP {status}), where credentials do not go by themselves; "
-                f"see {self.site.setting}.url"
+                f"see {self.site.url_setting}"
             )
         elif status in _PASSING:
             what = f"is busy or ill (HTTP {status}{_quoted(code, message)}); try again in a while"
@@ -302,12 +309,12 @@ class Api:
             raise self._unconnected(error) from None
         except (httpx2.TimeoutException, TooLong):
             what = (
-                f"gives no whole answer in time; see that it is well, and the line to {self.site.setting}.url"
+                f"gives no whole answer in time; see that it is well, and the line to {self.site.url_setting}"
             )
             raise self._failed(what, outcome=_heard(method), passing=True) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             kind = type(error).__name__
-            what = f"breaks the connection off ({kind}); see that {self.site.setting}.url is right"
+            what = f"breaks the connection off ({kind}); see that {self.site.url_setting} is right"
             raise self._failed(what, outcome=_heard(method), passing=True) from None
 
     def _unconnected(self, error: httpx2.TransportError) -> CallFailed:
@@ -315,13 +322,13 @@ class Api:
         of_tls = _of_tls(error)
         if isinstance(of_tls, ssl.SSLCertVerificationError):
             what = (
-                f"shows a certificate that is not accepted; see that {self.site.setting}.url is right, and "
+                f"shows a certificate that is not accepted; see that {self.site.url_setting} is right, and "
                 f"that this machine trusts who issued it"
             )
         elif of_tls is not None:
-            what = f"does not speak TLS as it should; see scheme and port of {self.site.setting}.url"
+            what = f"does not speak TLS as it should; see scheme and port of {self.site.url_setting}"
         else:
-            what = f"is not reachable; see that it runs, and {self.site.setting}.url"
+            what = f"is not reachable; see that it runs, and {self.site.url_setting}"
         return self._failed(what, outcome=Outcome.NOT_DONE, passing=of_tls is None)
 
     def _see_name_service(self) -> None:

@@ -92,14 +92,13 @@ class LogIn:
         self._setting = setting
         self._clock = clock
         self._bearer = _Headers()
-        self._tokens = Api(
-            Site(name="the token endpoint", url=settings.token_url, setting=setting),
-            clock=clock,
-            limits=limits,
-            stop=stop,
+        tokens = Site(name="the token endpoint", url=settings.token_url, setting=setting, url_key="token_url")
+        sessions = Site(
+            name="the session endpoint", url=settings.session_url, setting=setting, url_key="session_url"
         )
+        self._tokens = Api(tokens, clock=clock, limits=limits, stop=stop)
         self._sessions = Api(
-            Site(name="the session endpoint", url=settings.session_url, setting=setting),
+            sessions,
             clock=clock,
             auth=self._bearer,
             limits=limits,
@@ -178,7 +177,7 @@ class LogIn:
         answer = self._tokens.post("", said | client)
         access = answer.get("access_token")
         if not isinstance(access, str) or not _sendable(access):
-            raise self._failed(self._tokens, f"gives no access_token; see {self._setting}.token_url")
+            raise self._failed(self._tokens, f"gives no access_token; see {self._tokens.site.url_setting}")
         fresh = answer.get("refresh_token")
         return _Token(
             access=access,

@@ -20,6 +20,7 @@ from bridge.taxonomy import Node, Rules, Taxonomy, creation, read
 from tests.parts.answering import Answering, said
 from tests.parts.segments import EXAMPLE, START
 from tests.parts.vendor import SETTING, Vendor
+from tests.parts.waiting import free_port
 
 FILES = Path(__file__).parents[1] / "taxonomy" / "fixtures"
 ACME = read(FILES / "seed_example.yaml", Rules()).taxonomy
@@ -193,6 +194,16 @@ def test_a_token_endpoint_that_is_ill(vendor: Vendor, answer, told):
     assert str(failure.value).startswith(f"the token endpoint at {tokens.url} {told}")
     assert failure.value.outcome is Outcome.NOT_DONE
     assert not failure.value.passing
+
+
+@pytest.mark.parametrize("key", ["token_url", "session_url"])
+def test_an_endpoint_that_is_not_there_names_its_own_key(vendor: Vendor, key: str):
+    """The log-in has two addresses of its own, and neither is `url`."""
+    with vendor.running():
+        client = vendor.client(**{key: f"http://127.0.0.1:{free_port()}"}, send="both")
+        with client as one, pytest.raises(CallFailed) as failure:
+            one.list()
+    assert str(failure.value).endswith(f"is not reachable; see that it runs, and {SETTING}.auth.{key}")
 
 
 def test_secrets_are_read_at_each_log_in(vendor: Vendor):
