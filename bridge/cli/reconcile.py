@@ -43,7 +43,8 @@ def reconcile(
     if as_json:
         print(json.dumps({"accounts": [_json(one) for one in results]}))
     else:
-        print(*(line for one in results for line in _lines(one)), sep="\n", end="\n" if results else "")
+        for line in (line for one in results for line in _lines(one)):
+            print(line)
     for note in (note for one in results for note in _notes(one)):
         print(note, file=sys.stderr)
     failures = [one.found.failure for one in results if one.found and one.found.failure]

@@ -469,6 +469,17 @@ def test_the_command_where_the_log_cannot_be_asked(site, capsys):
     assert out == f"{name(1)}: open, overdue, uploaded 2026-11-01T12:00:00Z\n"
 
 
+def test_the_command_has_nothing_to_tell_of_a_log_that_cannot_be_asked(site, capsys):
+    """Where no file is open stdout stays empty: no line without words."""
+    site.upload(1)
+    site.says(entry(1, "loaded"))
+    assert cli.main(["reconcile", "--config", str(site.path)]) == 0
+    capsys.readouterr()
+    site.write(url=f"http://127.0.0.1:{free_port()}")
+    assert cli.main(["reconcile", "--config", str(site.path)]) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_the_command_says_what_of_the_log_is_not_understood(site, capsys):
     """On stderr, with the settings to see; else an open file would look as if the platform were slow."""
     site.upload(1)
