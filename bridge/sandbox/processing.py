@@ -69,7 +69,7 @@ class Processing:
             suffix: Of names of files that have not arrived.
 
         Raises:
-            BridgeError: A file that was loaded is not there as it was.
+            BridgeError: A file that was loaded is not there as it was, or the rules are others.
         """
         for record in self._journal.records():
             self._again(record)
@@ -136,7 +136,8 @@ class Processing:
             if verdict != record.verdict:
                 raise BridgeError(
                     f"{self._files / record.name} was loaded, and is not there as it was "
-                    f"({verdict.reason or 'other lines'}): put it back, or begin in a new --directory"
+                    f"({verdict.reason or 'other lines'}): put it back, start with the options of then, or "
+                    f"begin in a new --directory"
                 )
         self._note(record)
 

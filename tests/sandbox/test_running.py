@@ -301,6 +301,17 @@ def test_a_loaded_file_that_was_changed_stops_the_restart(site: Site):
         pass
 
 
+def test_rules_under_which_a_loaded_file_is_none_stop_the_restart(site: Site):
+    """The file is as it was, so it is the options that are to be looked at."""
+    with site.running():
+        site.put(1, f"{ANN} 1:0")
+        site.done(1)
+    other = Rules(account="u", segment_namespaces=frozenset({"zz"}))
+    told = r"\(unknown SegmentNamespace ep\): put it back, start with the options of then, or begin in a new"
+    with pytest.raises(BridgeError, match=told), site.running(rules=other):
+        pass
+
+
 def test_two_sandboxes_do_not_share_a_directory(site: Site):
     """The second says who has it."""
     with site.running(), pytest.raises(BridgeError, match=r"is used by process [0-9]+"), site.running():
