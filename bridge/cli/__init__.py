@@ -107,7 +107,7 @@ def _told(error: Exception) -> tuple[list[str], int]:
         case BridgeError():
             return [_line(str(error))], FAILED
         case typer.TyperException():
-            return [_line(f"{error.format_message()} See {NAME} --help.")], error.exit_code
+            return [_line(f"{error.format_message().rstrip('.')}; see {NAME} --help")], error.exit_code
         case _:
             structlog.get_logger().debug("bug", exc_info=error)
             return [_line(_bug(error))], FAILED

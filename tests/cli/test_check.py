@@ -1,6 +1,7 @@
 """`s2s-bridge check`, and how every command turns an error into a line and an exit code."""
 
 import logging
+import re
 import subprocess
 import sys
 import tomllib
@@ -185,6 +186,13 @@ def test_what_ends_a_command_without_a_word(failing, capsys, error, code):
     """An interrupt, or a verb that has said all itself."""
     assert failing(error) == code
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("arguments", [["taxonomy", "get", "abc", "--config", "bridge.yaml"], ["check"]])
+def test_wrong_usage_is_a_reason_and_a_remedy(capsys, arguments):
+    """Whether or not the reason comes as a sentence with a full stop."""
+    assert cli.main(arguments) == 2
+    assert re.fullmatch(r"s2s-bridge: [^.;]+; see s2s-bridge --help\n", capsys.readouterr().err)
 
 
 def test_python_m_bridge_is_the_command(config):
