@@ -21,7 +21,10 @@ CODES = {Verdict.GOOD: 0, Verdict.UNREACHABLE: 1, Verdict.FAULT: 2}
 """Exit codes (contract.md, Commands); of several the largest."""
 
 Connect = Annotated[
-    bool, typer.Option("--connect", help="Ask Kafka, the registry and the SFTP servers as well.")
+    bool,
+    typer.Option(
+        "--connect", help="Ask Kafka, the registry, the SFTP servers and the platform's APIs as well."
+    ),
 ]
 
 

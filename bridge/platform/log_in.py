@@ -192,7 +192,7 @@ class LogIn:
             raise self._failed(self._tokens, f"cannot be asked: {error} ({self._setting}.{key})") from None
 
     def _explained(self, failure: CallFailed) -> CallFailed:
-        """As said of the call that was to follow: it was not made, and is not to be tried again at once."""
+        """As said of the call that was to follow: it was not made."""
         message = str(failure)
         if failure.status in _REFUSED:
             said = f", {failure.code}" if failure.code else ""
@@ -206,6 +206,7 @@ class LogIn:
             message,
             outcome=Outcome.REFUSED if refused else Outcome.NOT_DONE,
             code=failure.code,
+            passing=failure.passing,
             after=failure.after,
         )
 

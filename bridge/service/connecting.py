@@ -1,4 +1,4 @@
-"""What `check --connect` asks outside: Kafka and its topics, the registry, SFTP servers, processing logs.
+"""What `check --connect` asks outside: Kafka and its topics, the registry, SFTP servers, the platform's APIs.
 
 Everything is tried, whatever fails before. Nothing is consumed, joined or uploaded. An answer that says no
 is a fault, as only a person can remove it; no answer at all may be one of the moment.
@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryError
 
-from bridge.config import Account, Config, KafkaSettings, RegistrySettings, Stream
+from bridge.config import Account, AudienceSegmentsSettings, Config, KafkaSettings, RegistrySettings, Stream
 from bridge.config.fault import Fault, Location, written
 from bridge.config.kinds import SINGLE_REGEX
 from bridge.config.secret import SENSITIVE, Secret, read_secret
@@ -26,6 +26,7 @@ from bridge.ingest.faults import error_of
 from bridge.ingest.registry import Registry, RegistryUnreachable, UnknownSchema, without_credentials
 from bridge.platform.api import CallFailed
 from bridge.platform.processing_log import NoPage, Reading, read
+from bridge.platform.segments import Segments
 from bridge.service import sync_topic
 from bridge.service.outside import Outside
 from bridge.service.reconciling import ProcessingLog, processing_logs
@@ -86,6 +87,9 @@ def connect(config: Config, outside: Outside) -> Iterator[Finding]:
         yield _sftp(at, account, outside)
     for log in processing_logs(config):
         yield _processing_log(log, outside)
+    for at, account in enumerate(config.accounts):
+        if account.platform.audience_segments is not None:
+            yield _audience_segments(at, account.platform.audience_segments, outside)
 
 
 def _kafka(config: Config) -> Iterator[Finding]:
@@ -260,8 +264,7 @@ def _processing_log(log: ProcessingLog, outside: Outside) -> Finding:
         try:
             read(client.page, log.settings, reading, pages=1)
         except CallFailed as failure:
-            verdict = Verdict.UNREACHABLE if failure.passing else Verdict.FAULT
-            return Finding(log.path, str(failure), verdict)
+            return _call_failed(log.path, failure)
         except NoPage as failure:
             return Finding(log.path, str(failure), Verdict.FAULT)
     if reading.end and reading.skipped == reading.end:
@@ -271,3 +274,23 @@ def _processing_log(log: ProcessingLog, outside: Outside) -> Finding:
         log.path,
         f"the processing log at {log.settings.url} answers, entries on its first page: {reading.end}",
     )
+
+
+def _audience_segments(at: int, settings: AudienceSegmentsSettings, outside: Outside) -> Finding:
+    """The vendor's grants: a log-in, and a question that needs no taxonomy."""
+    path: Location = ("accounts", at, "platform", "audience_segments")
+    with closing(Segments(settings, setting=written(path), clock=outside.clock)) as client:
+        try:
+            granted = client.grants(settings.vendor_id)
+        except CallFailed as failure:
+            return _call_failed(path, failure)
+    entities = len(granted.organizations) + len(granted.agencies) + len(granted.advertisers)
+    return Finding(
+        path,
+        f"the Audience Segments API at {settings.url} lets vendor {settings.vendor_id} in, "
+        f"entities that it may permit: {entities}",
+    )
+
+
+def _call_failed(path: Location, failure: CallFailed) -> Finding:
+    return Finding(path, str(failure), Verdict.UNREACHABLE if failure.passing else Verdict.FAULT)

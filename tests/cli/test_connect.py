@@ -7,6 +7,7 @@ import pytest
 
 from tests.parts.answering import Answering, said
 from tests.parts.bridging import Bridge, account, configuration, stream
+from tests.parts.vendor import Vendor
 from tests.parts.waiting import free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.sshd]
@@ -225,3 +226,35 @@ def test_a_processing_log_that_says_no_or_nothing(bridge, tmp_path):
             path = with_log(bridge, tmp_path, server.url)
             code, _, err = found(bridge)
         assert (code, words in line_of(path, err)) == (expected, True), words
+
+
+def with_segments(bridge, site, **more):
+    """Its Audience Segments API is the sandbox that runs at `site`."""
+    settings = site.settings().model_dump(mode="json") | more
+    bridge.config["accounts"][0]["platform"] = {"audience_segments": settings}
+    return "accounts[0].platform.audience_segments"
+
+
+def test_the_segments_api_is_asked_for_the_vendors_grants(bridge, tmp_path):
+    """It lets us in and knows the vendor: a line, and nothing is changed."""
+    vendor = Vendor(tmp_path)
+    with vendor.running() as sandbox:
+        path = with_segments(bridge, vendor)
+        code, out, err = found(bridge)
+    assert (code, err, sandbox.writes.created) == (0, [], 0)
+    assert line_of(path, out).endswith("lets vendor 1234 in, entities that it may permit: 6")
+
+
+def test_a_segments_api_that_says_no_or_nothing(bridge, tmp_path):
+    """A refused log-in or vendor is a fault; that it is not there may be one of the moment."""
+    vendor = Vendor(tmp_path)
+    with vendor.running():
+        path = with_segments(bridge, vendor, vendor_id=99)
+        code, _, err = found(bridge)
+        assert (code, "this vendor is not yours" in line_of(path, err)) == (2, True)
+        path = with_segments(bridge, vendor)
+        vendor.place.password_file.write_text("wrong")
+        code, _, err = found(bridge)
+        assert (code, "refuses the log-in (HTTP 403, invalid_grant)" in line_of(path, err)) == (2, True)
+    code, _, err = found(bridge)
+    assert (code, "auth.token_url" in line_of(path, err)) == (1, True)
