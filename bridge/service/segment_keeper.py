@@ -96,12 +96,14 @@ class SegmentKeeper:
                 self._begin(source)
 
     def run(self, stop: Event) -> None:
-        """Work until stopped; then what was seen is written."""
+        """Work until stopped; then what has been told and seen is written, and nothing waited for."""
         clock = self._outside.clock
         while not stop.is_set():
             self._beat(clock.now())
             self.step()
             clock.wait(stop, LOOK)
+        for source in tuple(self._under_way):
+            self._advance(source)  # of short runs, each would else begin without codes
         self.write()
 
     def step(self) -> None:

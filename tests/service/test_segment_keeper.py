@@ -272,6 +272,24 @@ def test_the_platform_is_asked_at_the_first_look_and_each_hour(tmp_path):
 
 
 @pytest.mark.failure(65)
+def test_what_a_short_run_was_told_is_there_for_the_next_one(tmp_path, capsys):
+    """One that is over before the next look takes the codes in, or tells why it got none."""
+    platform, stop = Platform(), threading.Event()
+    stop.set()
+    platform.failure = "no taxonomy 77"
+    site = Site(tmp_path, 77, ask=platform)
+    keeper = site.keeper()
+    keeper.step()
+    keeper.run(stop)
+    assert "no taxonomy 77" in capsys.readouterr().out
+    platform.failure = None
+    keeper = site.keeper()
+    keeper.step()
+    keeper.run(stop)
+    assert texts(site.keeper()) == ["1"]
+
+
+@pytest.mark.failure(65)
 def test_a_platform_that_does_not_answer_is_asked_again_and_the_old_codes_judge(tmp_path):
     """Also after a start, with the codes that were last written; without any, nothing is unknown."""
     platform = Platform()
