@@ -1,7 +1,10 @@
 """`s2s-bridge taxonomy`, as its users run it."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,17 @@ def test_show(capsys):
         "│   ├── Segment 3   245244    661,664       0.85    1.00",
     ]
     assert lines[-1] == "8 segments to be bought, 5 categories"
+
+
+def test_show_to_a_terminal_that_has_few_letters(tmp_path):
+    """What it has no place for is written by its number; nothing ends with that."""
+    path = tmp_path / "acme.csv"
+    path.write_text(SAMPLE.read_text().replace("BlueKai", "&#1052;"))
+    command = [sys.executable, "-m", "bridge", "taxonomy", "show", str(path)]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == r"\u041c"
 
 
 def test_show_an_answer(tmp_path, capsys):
