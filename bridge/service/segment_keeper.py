@@ -114,7 +114,7 @@ class SegmentKeeper:
                 self._advance(source)
             elif source.due(elapsed):
                 self._under_way[source] = self._outside.calls.begin("taxonomy", partial(_read, source))
-        if elapsed >= self._write_at:
+        if elapsed >= self._write_at or self._first_unknown():
             self._write_at = elapsed + WRITE
             self.write()
 
@@ -132,6 +132,14 @@ class SegmentKeeper:
                 log.warning("segments_not_written", stream=name, reason=str(error))
             else:
                 self._written[name] = seen
+
+    def _first_unknown(self) -> bool:
+        """Whether the record of a stream tells of none, and there are some: then it must not go on so."""
+        return any(
+            len(watch.seen.unknown) and not len(written.unknown)
+            for name, watch in self.watches.items()
+            if (written := self._written.get(name)) is not None
+        )
 
     def _today(self) -> int:
         return day_of(self._outside.clock.now())

@@ -190,13 +190,10 @@ def test_what_was_seen_outlives_the_process(tmp_path):
     keeper = site.keeper()
     site.look(keeper)
     see(keeper, 1, 9, 9)
-    site.look(keeper)  # killed before the next writing
-    assert site.record().unknown.is_empty()
-    keeper = site.keeper()
-    see(keeper, 1, 9, 9)
-    site.look(keeper, later=WRITE)
+    site.look(keeper)
     see(keeper, 8)
-    keeper = site.keeper()  # killed again
+    site.look(keeper)  # killed before the next writing
+    keeper = site.keeper()
     assert keeper.watches["one"].seen.unknown.select("code", "memberships").rows() == [("9", 2)]
     see(keeper, 8)
     stop = threading.Event()
@@ -239,6 +236,23 @@ def test_a_record_is_written_when_it_changes_and_once_a_day(tmp_path):
     site.look(keeper, later=DAY)
     assert path.stat().st_ino != first
     assert site.record().until == TODAY + 1
+
+
+def test_the_first_segment_that_nobody_can_buy_is_told_at_once(tmp_path):
+    """A record of before says that there is none; the next ones wait for their time."""
+    site = Site(tmp_path)
+    write(site.path, 1)
+    keeper = site.keeper()
+    site.look(keeper)
+    assert site.record().unknown.is_empty()
+    see(keeper, 99)
+    site.look(keeper)
+    assert site.record().unknown["code"].to_list() == ["99"]
+    see(keeper, 98)
+    site.look(keeper)
+    assert len(site.record().unknown) == 1
+    site.look(keeper, later=WRITE)
+    assert len(site.record().unknown) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"format":7}'])
