@@ -5,12 +5,15 @@
 | ConfigurationError | a line for each fault | 2 |
 | UsageError, typer's own refusals | one line | 2 |
 | BridgeError | one line | 1 |
+| OSError: stdout has no room | one line | 1 |
 | typer.Exit | nothing | its code |
 | KeyboardInterrupt, which typer makes an exit | nothing | 130 |
 | anything else: a bug | one line; the traceback in the log, at level debug | 1 |
 """
 
+import errno
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -93,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack a name's letters
     try:
         result: object = app(arguments, prog_name=NAME, standalone_mode=False)
+        sys.stdout.flush()  # while what goes wrong can still be told
     except Exception as error:  # noqa: BLE001  # the last place where one can become a line
         lines, code = _told(error)
         print(*lines, sep="\n", file=sys.stderr)
@@ -109,6 +113,9 @@ def _told(error: Exception) -> tuple[list[str], int]:
             return [_line(str(error))], WRONG_USAGE
         case BridgeError():
             return [_line(str(error))], FAILED
+        case OSError(errno=errno.ENOSPC):  # what else is written has an error of its own for that
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the end would try again
+            return [_line(f"{error.strerror} for what is to be told; make some where stdout goes")], FAILED
         case typer.TyperException():
             return [_line(f"{error.format_message().rstrip('.')}; see {NAME} --help")], error.exit_code
         case _:

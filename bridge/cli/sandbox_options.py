@@ -198,7 +198,7 @@ def _grants(granted: list[str]) -> Permissions:
 
 def _path(option: str, text: str, example: str) -> str:
     if not text.startswith("/") or not text.strip("/") or "{" in text:
-        raise UsageError(f"{option} begins with a slash, and the page has / already: try {example}")
+        raise UsageError(f"{option} must begin with a slash, and not be /, which is the page: try {example}")
     return text.rstrip("/")
 
 
