@@ -39,8 +39,8 @@ def test_whatever_befalls_the_bridge_the_oracle_holds():
 @pytest.mark.timeout(600)
 @pytest.mark.failure(1, 2, 3, 4, 6, 50)
 def test_the_power_may_be_cut_before_any_step():
-    """Of a small world in which all happens that the bridge does: here every 12th; `--steps 1` is all."""
-    done = simulate("--steps", "12")
+    """Of a small world in which all happens that the bridge does: here every 20th; `--steps 1` is all."""
+    done = simulate("--steps", "20")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
