@@ -33,8 +33,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 MINUTES ?= 10
 SEEDS ?= 1000
-# A third of the tests' time is waiting: three processes keep two cores busy.
-PROCESSES ?= 3
+PROCESSES ?= 2
 FIRST ?= 0
 SEED ?= 1
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -57,7 +56,7 @@ test: setup-dev setup-audit
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 fuzz: setup-dev
 	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)

@@ -19,15 +19,6 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
-LONG = ("simulation", "whole", "faults", "soak")
-"""Folders with tests of minutes."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first: at the end they would be waited for, and beside them others can work."""
-    items.sort(key=lambda item: [folder not in item.path.parts for folder in LONG])
-
-
 @pytest.fixture(autouse=True)
 def _own_log() -> Iterator[None]:
     """A command sends the log to the stderr of its time, which for a later test is closed."""
