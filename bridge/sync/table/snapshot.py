@@ -62,8 +62,7 @@ class Reader:
         Raises:
             TableDamaged: A block that is needed is not what was written; the table is made anew by itself.
         """
-        portions = _portions(self._layers, ids, self._range_rows)
-        return pl.concat(live(_settled(self._layers, some)) for some in portions).drop("known_at")
+        return pl.concat(map(live, _held(self._layers, ids, self._range_rows))).drop("known_at")
 
 
 class Changes:
@@ -89,8 +88,7 @@ class Changes:
             TableDamaged: As `Reader.join`.
         """
         for ids in self._ids_since(known_at):
-            portions = _portions(self._layers, ids, self._range_rows)
-            changed = pl.concat(live(_settled(self._layers, some)) for some in portions)
+            changed = pl.concat(map(live, _held(self._layers, ids, self._range_rows)))
             yield changed.filter(pl.col("known_at") > known_at)
 
     def opted_out_since(self, known_at: int) -> Iterator[pl.DataFrame]:
@@ -106,8 +104,8 @@ class Changes:
             TableDamaged: As `Reader.join`.
         """
         for ids in self._ids_since(known_at):
-            portions = _portions(self._layers, ids, self._range_rows)
-            yield pl.concat(opted_out(_settled(self._layers, some), known_at) for some in portions)
+            held = _held(self._layers, ids, self._range_rows)
+            yield pl.concat(opted_out(rows, known_at) for rows in held)
 
     def _ids_since(self, known_at: int) -> Iterator[pl.Series]:
         """The ids of all rows known later, in pieces that ascend."""
@@ -117,6 +115,11 @@ class Changes:
             found = (layer.range(start, stop, known_at) for layer in self._layers)
             rows = pl.concat([SCHEMA.to_frame(), *found])
             yield rows.filter(pl.col("known_at") > known_at)["id"].unique().sort()
+
+
+def _held(layers: Sequence[LayerReader], ids: pl.Series, range_rows: int) -> Iterator[pl.DataFrame]:
+    """What the layers hold of these ids, settled, in portions that ascend; one, if there are none."""
+    return (_settled(layers, some) for some in _portions(layers, ids, range_rows))
 
 
 def _settled(layers: Sequence[LayerReader], ids: pl.Series) -> pl.DataFrame:
