@@ -18,6 +18,12 @@ found out in the cluster. All faults at once, in the words of `check`, with thei
 {{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[A-Za-z]*$" . | upper | trimSuffix "B") | int64) -}}
 {{- end -}}
 
+{{/* Bytes of the volume that the spool needs: a fifth more, for the ledger, files in the making and the file system. */}}
+{{- define "s2s-bridge.spoolBytes" -}}
+{{- $spool := include "s2s-bridge.bytes" (.Values.config.spool.max_bytes | default "20GB") | int64 -}}
+{{- add $spool (div $spool 5) -}}
+{{- end -}}
+
 {{/* The keys of clients by the names of their streams. */}}
 {{- define "s2s-bridge.keys" -}}
 {{- $keys := dict -}}
@@ -310,8 +316,7 @@ replay.{{ . }}: missing; write a time as 2026-11-01T00:00:00Z, or -30d, or now
 {{- end -}}
 
 {{- define "s2s-bridge.faults.cluster" -}}
-{{- $spool := include "s2s-bridge.bytes" (.Values.config.spool.max_bytes | default "20GB") | int64 }}
-{{- if lt (include "s2s-bridge.bytes" .Values.persistence.size | int64) (add $spool (div $spool 5)) }}
+{{- if lt (include "s2s-bridge.bytes" .Values.persistence.size | int64) (include "s2s-bridge.spoolBytes" . | int64) }}
 persistence.size: {{ .Values.persistence.size }} is less than config.spool.max_bytes ({{ .Values.config.spool.max_bytes }}) and a fifth, which the ledger, files in the making and the file system take; make it larger
 {{- end }}
 {{- if regexMatch "^(127[.]|localhost$|\\[::1\\]$)" .Values.http.address }}

@@ -28,8 +28,7 @@ nobody is synced.
 {{- $identify := false }}
 {{- range (include "s2s-bridge.streams" . | fromJson).streams }}{{ if .identify }}{{ $identify = true }}{{ end }}{{ end }}
 {{- if $identify }}
-{{- $spool := include "s2s-bridge.bytes" (.Values.config.spool.max_bytes | default "20GB") | int64 }}
-{{- $left := sub (include "s2s-bridge.bytes" .Values.persistence.size | int64) (add $spool (div $spool 5)) }}
+{{- $left := sub (include "s2s-bridge.bytes" .Values.persistence.size | int64) (include "s2s-bridge.spoolBytes" . | int64) }}
 
 The identity table takes up to 65 bytes a mapping of the volume: beside config.spool.max_bytes and a fifth,
 persistence.size has room for {{ div $left 65000000 }} million mappings.
