@@ -112,12 +112,9 @@ def _round(
 
 
 def _configuration(folder: Path, port: int, status: int, settings: dict[str, str]) -> Path:
-    sftp = {"host": "h", "username": "u", "password_file": "p", "host_key": "ssh-ed25519 AAAA"}
     sync = {"namespace": "acme", "listen": f"127.0.0.1:{port}", "status_listen": f"127.0.0.1:{status}"}
     document = {
         "kafka": {"bootstrap_servers": settings.get("bootstrap", "127.0.0.1:1")},
-        "accounts": [{"name": "default", "agency": "A", "partner": "P", "sftp": sftp}],
-        "streams": [{"name": "s", "topics": ["t"], "format": "json", "segment_namespace": "ep"}],
         "user_sync": sync | {key: value for key, value in settings.items() if key != "bootstrap"},
     }
     path = folder / "bridge.yaml"
